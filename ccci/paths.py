@@ -1,0 +1,29 @@
+"""Where things lie: on the host (pure strings) and on the controller (pathlib).
+
+Nothing here touches a disk.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+WARM = PurePosixPath("/var/lib/ci-warm")
+ABRA = PurePosixPath("/root/.abra")
+SERVER = "default"  # abra's name for the Swarm that it runs on itself
+
+
+def controller_home() -> Path:
+    """Where ccci keeps what it must remember on this machine: hosts, labs, results."""
+    return _base("CCCI_HOME", "XDG_STATE_HOME", "~/.local/state")
+
+
+def controller_cache() -> Path:
+    """Where ccci keeps what it can make again on this machine: built images, downloads."""
+    return _base("CCCI_CACHE", "XDG_CACHE_HOME", "~/.cache")
+
+
+def _base(own: str, xdg: str, default: str) -> Path:
+    if value := os.environ.get(own):
+        return Path(value).expanduser().absolute()
+    return Path(os.environ.get(xdg) or default).expanduser().absolute() / "ccci"
