@@ -18,7 +18,7 @@ _SHOWN_MAX = 80
 
 _RECIPE = re.compile(r"[a-z0-9][a-z0-9-]{0,61}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_STACK = re.compile(r"[a-z0-9][a-z0-9_-]*", re.IGNORECASE)
+_STACK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 _HEX6 = re.compile(r"[0-9a-f]{6}")
 _GIT_BAD = re.compile(r"\.\.|@\{|//|[\x00-\x20\x7f-\xa0:\\^~?*\[]")
@@ -154,15 +154,17 @@ def stack_name(domain: str, override: str | None = None) -> str:
         override: STACK_NAME of the app's env file, or None.
 
     Returns:
-        The name, cut at 45 characters.
+        The override as it is, or the name made from the domain, cut at 45 characters.
 
     Raises:
-        UsageError: the override is not a name that docker takes.
+        UsageError: the override is not a name that docker takes, or the domain is none.
     """
-    if override:
+    if override:  # never cut: a cut one would make us look at another stack than the operator's
         if not _STACK.fullmatch(override):
-            raise _refuse(override, "STACK_NAME in the env file", "use letters, digits, '_' and '-' only")
-        return override[:STACK_NAME_MAX]
+            raise _refuse(
+                override, "STACK_NAME in the env file", "use at most 63 letters, digits, '_' and '-'"
+            )
+        return override
     return _checked_domain(domain).replace(".", "_")[:STACK_NAME_MAX]
 
 
