@@ -1,7 +1,7 @@
 """Env files of apps and what recipes say in them.
 
-python-dotenv finds the statements; the values are read here, in one pass, so that quoting, escapes and
-references mean what they mean to abra and to a shell. Nothing ever comes from the environment of this process.
+python-dotenv finds the statements; the values are read here, in one pass, so that quoting, escapes
+and references mean what they mean to abra and to a shell. The environment of this process plays no part.
 """
 
 from __future__ import annotations
