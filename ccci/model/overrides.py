@@ -1,0 +1,134 @@
+"""The compose file that ccci adds as the last ``-c``, and the recipe's own files where adding is not enough.
+
+What docker's loader does with a further file (measured with its own code, 20.10):
+
+- labels under ``deploy`` merge by name, ``endpoint_mode`` is replaced;
+- a volume at the top is replaced **whole**: ``{external: true, name: …}`` leaves nothing of the recipe's
+  ``driver``, ``driver_opts`` or ``labels``, so there is no conflict between them;
+- ports are never replaced, whatever their form. Each file's list is a set of whole ports, so ``443:443``
+  (ingress) and a later ``443:443`` in host mode are two ports, and swarm refuses the pair. A port's mode can
+  therefore not be changed by a further file: `host_mode_ports` rewrites the recipe's own files instead.
+- all files must have the same ``version``.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from typing_extensions import override
+
+from ccci.model import safeyaml
+from ccci.model.interpolation import Interpolator
+from ccci.model.names import volume_name
+from ccci.model.servicereader import read_service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ccci.model.compose import Compose
+    from ccci.model.shortsyntax import Port
+
+APP_SERVICE = "app"  # the service that carries abra's labels, by convention
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style without anchors, since docker's limits on aliases are not ours to test."""
+
+    @override
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def extra_compose(  # noqa: PLR0913 - the whole of what one deployment adds to a recipe
+    compose: Compose,
+    *,
+    stack: str,
+    labels: Mapping[str, str],
+    forks: Mapping[str, str] = _NOTHING,
+    dnsrr: bool = False,
+    version: str = "3.8",
+) -> str:
+    """Write the compose file that is merged last.
+
+    Args:
+        compose: the recipe's merged files.
+        stack: the stack's name; not part of the text today, since labels and forks come with full names.
+        labels: added to the service ``app`` under ``deploy``; dropped if the recipe has no such service.
+        forks: real names of the volumes that take the place of the recipe's, by their keys.
+        dnsrr: whether every service gets ``endpoint_mode: dnsrr``, for hosts without IPVS. Published ports
+            must then be in host mode, which takes `host_mode_ports`: see the module's notes.
+        version: of the file format; pass ``compose.version``, since docker refuses two different ones.
+
+    Returns:
+        YAML, the same for the same arguments.
+
+    Raises:
+        UsageError: the name of a fork is none that docker takes.
+    """
+    del stack
+    services: dict[str, dict[str, Any]] = {}
+    for name in compose.services:
+        deploy: dict[str, Any] = {"endpoint_mode": "dnsrr"} if dnsrr else {}
+        if name == APP_SERVICE and labels:
+            deploy["labels"] = {key: _escaped(value) for key, value in labels.items()}
+        if deploy:
+            services[name] = {"deploy": deploy}
+    volumes = {
+        key: {"external": True, "name": volume_name(name, what=f"fork of the volume {key}")}
+        for key, name in forks.items()
+    }
+    content: dict[str, Any] = {"version": version}
+    content.update({key: part for key, part in (("services", services), ("volumes", volumes)) if part})
+    return _dump(content)
+
+
+def host_mode_ports(files: Sequence[tuple[str, str]], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Publish every port of a recipe on the host itself instead of the routing mesh.
+
+    Args:
+        files: (name, text) of the recipe's compose files.
+        env: the variables; only ports are replaced by their values, everything else keeps its references.
+
+    Returns:
+        The same files in the same order. A file without published ports is unchanged; the others are written
+        anew without comments and anchors, their ports in the long form with ``mode: host``.
+
+    Raises:
+        ComposeError: a file cannot be read.
+    """
+    return tuple((where, _with_host_ports(where, text, env)) for where, text in files)
+
+
+def _with_host_ports(where: str, text: str, env: Mapping[str, str]) -> str:
+    content = safeyaml.load_mapping(text, where=where)
+    services = Interpolator(env, where).sections(content).get("services") or {}
+    changed = False
+    for name, raw in services.items() if isinstance(services, dict) else ():
+        if isinstance(raw, dict) and (ports := read_service(name, raw, where).ports):
+            content["services"][name]["ports"] = [_long(port) for port in ports]
+            changed = True
+    return _dump(content) if changed else text
+
+
+def _long(port: Port) -> dict[str, Any]:
+    published = {"published": port.published} if port.published else {}
+    return {"target": port.target, **published, "protocol": port.protocol, "mode": "host"}
+
+
+def _escaped(value: str) -> str:
+    return str(value).replace("$", "$$")  # docker replaces variables in this file too
+
+
+def _dump(content: Mapping[str, Any]) -> str:
+    text: str = yaml.dump(
+        dict(content),
+        Dumper=_Dumper,
+        sort_keys=True,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=1000,
+    )
+    return text
