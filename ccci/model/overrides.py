@@ -35,14 +35,20 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style without anchors, since docker's limits on aliases are not ours to test."""
+    """No anchors, and every string in quotes, since PyYAML and go-yaml differ on which need them."""
 
     @override
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def quoted(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"')
 
-def extra_compose(  # noqa: PLR0913 - the whole of what one deployment adds to a recipe
+
+_Dumper.add_representer(str, _Dumper.quoted)
+
+
+def extra_compose(
     compose: Compose,
     *,
     stack: str,
