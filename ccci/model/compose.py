@@ -1,7 +1,7 @@
 """Compose files, merged as ``docker stack deploy -c a -c b`` merges what we read of them.
 
 https://github.com/docker/cli/blob/master/cli/compose/loader/merge.go: labels merge by name, mounts by target,
-configs and secrets by source, networks by name, ports by all their fields; a volume, network, config or
+configs and secrets by source, networks by name, ports by what they publish; a volume, network, config or
 secret at the top is replaced whole by a later file that has the same key.
 """
 

@@ -1,13 +1,16 @@
 """The compose file that ccci adds as the last ``-c``, and the recipe's own files where adding is not enough.
 
-What docker's loader does with a further file (measured with its own code, 20.10):
+What docker's loader does with a further file, measured with the loaders of 20.10.24 and 28.5.1:
 
 - labels under ``deploy`` merge by name, ``endpoint_mode`` is replaced;
 - a volume at the top is replaced **whole**: ``{external: true, name: …}`` leaves nothing of the recipe's
   ``driver``, ``driver_opts`` or ``labels``, so there is no conflict between them;
-- ports are never replaced, whatever their form. Each file's list is a set of whole ports, so ``443:443``
-  (ingress) and a later ``443:443`` in host mode are two ports, and swarm refuses the pair. A port's mode can
-  therefore not be changed by a further file: `host_mode_ports` rewrites the recipe's own files instead.
+- ports are keyed by the published number alone, so the later file's mode counts. The price: as soon as a further
+  file touches a service, docker itself drops all but the last of its ports with one published number (443/tcp
+  and 443/udp) and of those without one;
+- after 28, ports are keyed by all their fields: nothing is dropped, but ingress and host mode of one port are
+  then two ports, and swarm refuses the pair. `host_mode_ports` avoids that on every version, since it
+  rewrites the recipe's own files;
 - all files must have the same ``version``.
 """
 
@@ -27,7 +30,7 @@ from ccci.model.servicereader import read_service
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ccci.model.compose import Compose
+    from ccci.model.compose import Compose, Service
     from ccci.model.shortsyntax import Port
 
 APP_SERVICE = "app"  # the service that carries abra's labels, by convention
@@ -64,8 +67,8 @@ def extra_compose(
         stack: the stack's name; not part of the text today, since labels and forks come with full names.
         labels: added to the service ``app`` under ``deploy``; dropped if the recipe has no such service.
         forks: real names of the volumes that take the place of the recipe's, by their keys.
-        dnsrr: whether every service gets ``endpoint_mode: dnsrr``, for hosts without IPVS. Published ports
-            must then be in host mode, which takes `host_mode_ports`: see the module's notes.
+        dnsrr: whether every service gets ``endpoint_mode: dnsrr``, for hosts without IPVS, and its ingress
+            ports host mode. After docker 28 that takes `host_mode_ports` as well: see the module's notes.
         version: of the file format; pass ``compose.version``, since docker refuses two different ones.
 
     Returns:
@@ -75,13 +78,8 @@ def extra_compose(
         UsageError: the name of a fork is none that docker takes.
     """
     del stack
-    services: dict[str, dict[str, Any]] = {}
-    for name in compose.services:
-        deploy: dict[str, Any] = {"endpoint_mode": "dnsrr"} if dnsrr else {}
-        if name == APP_SERVICE and labels:
-            deploy["labels"] = {key: _escaped(value) for key, value in labels.items()}
-        if deploy:
-            services[name] = {"deploy": deploy}
+    services = {name: _service(service, labels, dnsrr=dnsrr) for name, service in compose.services.items()}
+    services = {name: part for name, part in services.items() if part}
     volumes = {
         key: {"external": True, "name": volume_name(name, what=f"fork of the volume {key}")}
         for key, name in forks.items()
@@ -89,6 +87,18 @@ def extra_compose(
     content: dict[str, Any] = {"version": version}
     content.update({key: part for key, part in (("services", services), ("volumes", volumes)) if part})
     return _dump(content)
+
+
+def _service(service: Service, labels: Mapping[str, str], *, dnsrr: bool) -> dict[str, Any]:
+    part: dict[str, Any] = {}
+    deploy: dict[str, Any] = {"endpoint_mode": "dnsrr"} if dnsrr else {}
+    if service.name == APP_SERVICE and labels:
+        deploy["labels"] = {key: _escaped(value) for key, value in labels.items()}
+    if deploy:
+        part["deploy"] = deploy
+    if dnsrr and (ports := [_long(port) for port in service.ports if port.mode == "ingress"]):
+        part["ports"] = ports
+    return part
 
 
 def host_mode_ports(files: Sequence[tuple[str, str]], env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

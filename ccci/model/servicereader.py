@@ -74,7 +74,7 @@ class Service:
             secrets=_by(self.secrets + later.secrets, str),
             has_healthcheck=_has_healthcheck(raw),
             endpoint_mode=later.endpoint_mode or self.endpoint_mode,
-            ports=_by(self.ports + later.ports, lambda port: port),
+            ports=_by(self.ports + later.ports, _place_of),
             is_global=is_global,
             raw=raw,
         )
@@ -219,6 +219,11 @@ class _Reader:
             return read(entry)
         except ShortSyntaxError as error:
             raise ComposeError(f"{self.place}: {error}", hint="correct the file in the recipe") from None
+
+
+def _place_of(port: Port) -> Hashable:
+    """Tell which ports replace each other: see the notes in `ccci.model.overrides` for docker's own rules."""
+    return (port.published, port.protocol) if port.published else port
 
 
 def _by(items: Iterable[_T], key: Callable[[_T], Hashable]) -> tuple[_T, ...]:
