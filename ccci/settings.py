@@ -1,0 +1,288 @@
+"""Settings: frozen, strict, ranked: default < file < environment variable < flag.
+
+Each option is declared once, below, with its type, default, help, environment variable and the check that
+reads it; everything else here walks over those declarations. All faults of all sources are reported together.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+import tomli
+
+from ccci.errors import SettingsError
+from ccci.model import names
+from ccci.model.optionreaders import checked, matching, path, port, seconds
+from ccci.paths import controller_home
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ccci.model.optionreaders import Reader
+
+FILE_VARIABLE = "CCCI_SETTINGS"
+FILE_NAME = "ccci.toml"
+DEFAULT_HOST = "lab"
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_FORGE = re.compile(r"(?:(?:https?|ssh|git|file)://|/)[!-z|~]*(?:\{recipe\}[!-z|~]*)+")
+
+_read_name = matching(_NAME, "a name of letters, digits, '_', '.' and '-'")
+
+
+def _about(text: str, read: Reader, env: str | None = None) -> dict[str, Any]:
+    return {"help": text, "read": read, "env": env}
+
+
+@attrs.frozen
+class Host:
+    """A cc-ci host; the ``help`` of each option is in its declaration."""
+
+    name: str
+    address: str = attrs.field(
+        metadata=_about("DNS name or IP address", checked(names.host_name, "a DNS name or IP address"))
+    )
+    base_domain: str = attrs.field(
+        metadata=_about("domain below which apps get theirs", checked(names.domain, "a full DNS name"))
+    )
+    port: int = attrs.field(default=22, metadata=_about("port of its SSH server", port))
+    user: str = attrs.field(
+        default="root", metadata=_about("user to log in as", matching(_USER, "the name of a user"))
+    )
+    key: Path | None = attrs.field(default=None, metadata=_about("private key; else what SSH offers", path))
+    known_hosts: Path | None = attrs.field(
+        default=None, metadata=_about("file with the host's key; else the user's own", path)
+    )
+    ca: Path | None = attrs.field(
+        default=None, metadata=_about("certificate that signs its apps' ones; else the system's", path)
+    )
+    forge: str = attrs.field(
+        default="https://git.coopcloud.tech/coop-cloud/{recipe}.git",
+        metadata=_about(
+            "where recipes are cloned from", matching(_FORGE, "a URL or path with {recipe} in it")
+        ),
+    )
+    group: str = attrs.field(default="all", metadata=_about("its group in the inventory", _read_name))
+
+
+@attrs.frozen
+class Settings:
+    """All settings; the ``help`` of each option is in its declaration."""
+
+    hosts: Mapping[str, Host]
+    host: str = attrs.field(metadata=_about("name of the host to work on", _read_name, "CCCI_HOST"))
+    recipes: Path = attrs.field(metadata=_about("folder of the enrolled recipes", path, "CCCI_RECIPES"))
+    results: Path = attrs.field(metadata=_about("folder for the results of runs", path, "CCCI_RESULTS"))
+    playbooks: Path | None = attrs.field(
+        default=None, metadata=_about("folder of playbooks besides ccci's own", path, "CCCI_PLAYBOOKS")
+    )
+    fork: Literal["auto", "off"] = attrs.field(
+        default="auto",
+        metadata=_about(
+            "whether quick runs work on copy-on-write forks where the host can: auto or off",
+            matching(re.compile("auto|off"), "'auto' or 'off'"),
+            "CCCI_FORK",
+        ),
+    )
+    gate_timeout: float | None = attrs.field(
+        default=None,
+        metadata=_about(
+            "seconds a health gate may take; else the recipe's own", seconds(1), "CCCI_GATE_TIMEOUT"
+        ),
+    )
+    connect_timeout: float = attrs.field(
+        default=10.0,
+        metadata=_about("seconds until a host has to answer", seconds(0.1), "CCCI_CONNECT_TIMEOUT"),
+    )
+    keepalive: float = attrs.field(
+        default=15.0,
+        metadata=_about("seconds between probes of a connection", seconds(0.1), "CCCI_KEEPALIVE"),
+    )
+    dead_after: float = attrs.field(
+        default=30.0,
+        metadata=_about("seconds until a silent connection counts as lost", seconds(0.1), "CCCI_DEAD_AFTER"),
+    )
+    command_timeout: float = attrs.field(
+        default=600.0,
+        metadata=_about("seconds that one command on a host may take", seconds(1), "CCCI_COMMAND_TIMEOUT"),
+    )
+
+    def get_host(self, name: str | None = None) -> Host:
+        """Look up a host.
+
+        Args:
+            name: its name, or None for the default host.
+
+        Returns:
+            The host.
+
+        Raises:
+            SettingsError: there is none of that name; the message lists those there are.
+        """
+        wanted = self.host if name is None else name
+        if wanted in self.hosts:
+            return self.hosts[wanted]
+        known = ", ".join(sorted(self.hosts))
+        if known:
+            raise SettingsError(
+                f"host {names.shown(wanted)} is not known; known: {known}", hint="choose one of them"
+            )
+        raise SettingsError(
+            f"host {names.shown(wanted)} is not known, and neither is any other",
+            hint="start a disposable one with: ccci lab up",
+        )
+
+
+def load(
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """Collect the settings from all sources.
+
+    Args:
+        file: the settings file; else the one that CCCI_SETTINGS names, ``./ccci.toml`` or
+            ``ccci/ccci.toml`` in the user's configuration, whichever is first.
+        environ: the environment variables; else those of this process. An empty one counts as not set.
+        flags: values from the command line by the names of the options; None counts as not given.
+
+    Returns:
+        The settings, every path absolute. Relative ones are relative to the file that names them, or to the
+        current folder.
+
+    Raises:
+        SettingsError: anything is wrong anywhere; the message lists it all.
+    """
+    environ = os.environ if environ is None else environ
+    faults: list[str] = []
+    found = _find_file(file, environ)
+    content = _read_toml(found, faults) if found else {}
+    hosts = _hosts(content.pop("hosts", {}), found, faults)
+    values = _from_file(content, found, faults)
+    values.update(_from_environment(environ, faults))
+    values.update(_from_flags(flags or {}, faults))
+    defaults = {
+        "host": next(iter(hosts)) if len(hosts) == 1 else DEFAULT_HOST,
+        "recipes": _default_recipes(found),
+        "results": controller_home() / "runs",
+    }
+    settings = Settings(hosts=hosts, **{**defaults, **values})
+    if settings.dead_after <= settings.keepalive:
+        faults.append(
+            f"dead_after ({settings.dead_after:g}) must be more than keepalive ({settings.keepalive:g})"
+        )
+    if faults:
+        raise SettingsError(
+            "settings have faults:\n  " + "\n  ".join(faults), hint="see docs/settings.example.toml"
+        )
+    return settings
+
+
+def options(cls: type[Host | Settings]) -> tuple[attrs.Attribute[Any], ...]:
+    """List the options of a class in the order of their declaration.
+
+    Args:
+        cls: `Host` or `Settings`.
+
+    Returns:
+        The attributes whose metadata has ``help``, ``env`` and ``read``.
+    """
+    return tuple(field for field in attrs.fields(cls) if "read" in field.metadata)
+
+
+def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if named := file or environ.get(FILE_VARIABLE):
+        return Path(named).expanduser().absolute()
+    config = Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    places = (Path(FILE_NAME).absolute(), config.absolute() / "ccci" / FILE_NAME)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _default_recipes(file: Path | None) -> Path:
+    here = Path("recipes").absolute()
+    if file and (beside := file.parent / "recipes").is_dir():
+        return beside
+    return here if here.is_dir() else Path(__file__).absolute().parent.parent / "recipes"
+
+
+def _read_toml(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        return tomli.loads(path.read_text("utf-8"))
+    except OSError as error:
+        faults.append(f"{path}: {error.strerror or type(error).__name__}")
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+        faults.append(f"{path}: {error}")
+    return {}
+
+
+def _hosts(tables: Any, file: Path | None, faults: list[str]) -> dict[str, Host]:
+    """Read the hosts of the settings file and those that have a file of their own; the former win."""
+    sources: dict[str, tuple[Any, Path, str]] = {}
+    for own in sorted(controller_home().glob("hosts/*.toml")):
+        sources[own.stem] = (_read_toml(own, faults), own.parent, str(own))
+    if file and isinstance(tables, dict):
+        sources.update(
+            {name: (table, file.parent, f"{file}: hosts.{name}") for name, table in tables.items()}
+        )
+    elif file:
+        faults.append(f"{file}: hosts must be tables [hosts.<name>]")
+    hosts = {name: _host(name, source, faults) for name, source in sources.items()}
+    return {name: host for name, host in hosts.items() if host}
+
+
+def _read_all(
+    cls: type[Host | Settings], table: Mapping[str, Any], base: Path, where: str, faults: list[str]
+) -> dict[str, Any]:
+    """Read the options of a class from a table, in which every key must be one."""
+    fields = {field.name: field for field in options(cls)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in fields:
+            faults.append(f"{where}: {names.shown(key)} is unknown; known are {', '.join(fields)}")
+            continue
+        try:
+            values[key] = fields[key].metadata["read"](value, base)
+        except ValueError as error:
+            faults.append(f"{where}: {key} must be {error}, but is {names.shown(value)}")
+    return values
+
+
+def _host(name: str, source: tuple[Any, Path, str], faults: list[str]) -> Host | None:
+    table, base, where = source
+    if not isinstance(table, dict) or not _NAME.fullmatch(name):
+        faults.append(
+            f"{where}: {names.shown(name)} must be a name of letters, digits, '_', '.', '-' with a table"
+        )
+        return None
+    before = len(faults)
+    values = _read_all(Host, table, base, where, faults)
+    missing = [
+        field.name for field in options(Host) if field.default is attrs.NOTHING and field.name not in table
+    ]
+    faults.extend(f"{where}: {key} is missing" for key in missing)
+    return None if len(faults) > before else Host(name=name, **values)
+
+
+def _from_file(content: Mapping[str, Any], file: Path | None, faults: list[str]) -> dict[str, Any]:
+    return _read_all(Settings, content, file.parent, str(file), faults) if file else {}
+
+
+def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    variables = {field.name: field.metadata["env"] for field in options(Settings)}
+    values: dict[str, Any] = {}
+    for name, variable in variables.items():
+        if value := environ.get(variable):
+            values.update(
+                _read_all(Settings, {name: value}, Path.cwd(), f"environment variable {variable}", faults)
+            )
+    return values
+
+
+def _from_flags(flags: Mapping[str, object], faults: list[str]) -> dict[str, Any]:
+    given = {key: value for key, value in flags.items() if value is not None}
+    return _read_all(Settings, given, Path.cwd(), "command line", faults)
