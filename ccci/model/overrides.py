@@ -5,9 +5,9 @@ What docker's loader does with a further file, measured with the loaders of 20.1
 - labels under ``deploy`` merge by name, ``endpoint_mode`` is replaced;
 - a volume at the top is replaced **whole**: ``{external: true, name: …}`` leaves nothing of the recipe's
   ``driver``, ``driver_opts`` or ``labels``, so there is no conflict between them;
-- ports are keyed by the published number alone, so the later file's mode counts. The price: as soon as a further
-  file touches a service, docker itself drops all but the last of its ports with one published number (443/tcp
-  and 443/udp) and of those without one;
+- ports are keyed by the published number alone, so the later file's mode counts. The price: as soon as a
+  further file touches a service, docker itself drops all but the last of its ports with one published number
+  (443/tcp and 443/udp) and of those without one;
 - after 28, ports are keyed by all their fields: nothing is dropped, but ingress and host mode of one port are
   then two ports, and swarm refuses the pair. `host_mode_ports` avoids that on every version, since it
   rewrites the recipe's own files;
