@@ -7,9 +7,11 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 CREATED = "2026-01-01T00:00:00Z"  # fixed, so that the same content has the same image id in every lab
 CHUNK = 1 << 20

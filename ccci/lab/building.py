@@ -8,15 +8,17 @@ import pkgutil
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from ccci.errors import UsageError
 from ccci.lab import archive, images, process
 from ccci.paths import controller_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 SCRIPTS = Path(__file__).parent / "scripts"
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import tempfile
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve
 
-from ccci.errors import UsageError
-from ccci.lab import building, hostimage, keys, outer, process, recipes, record
+from ccci.errors import StateUnreadable, UsageError
+from ccci.lab import building, container, hostimage, keys, outer, process, recipes, record
 from ccci.lab.inside import PROXY_RECIPE, Inside
-from ccci.lab.outer import Engine
-from ccci.lab.record import LOOPBACK, Record
 from ccci.paths import controller_home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ccci.lab.outer import Engine
+    from ccci.lab.record import Record
 
 DEFAULT_NAME = "lab"
 DEFAULT_RECIPES = ("custom-html",)
-LABEL_HOME = "ccci.lab.home"
-# What systemd and Docker need inside; `--privileged` asks for more, which some machines cannot give.
-CAPABILITIES = (
-    *("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "MKNOD", "SETFCAP", "SETPCAP"),
-    *("DAC_READ_SEARCH", "AUDIT_WRITE", "AUDIT_CONTROL", "SYSLOG", "LINUX_IMMUTABLE", "IPC_LOCK"),
-    *("SYS_BOOT", "SYS_NICE", "SYS_TTY_CONFIG", "LEASE", "NET_BROADCAST", "NET_BIND_SERVICE"),
-)
-CONFINEMENT = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
 
 
 class Reporter(Protocol):
@@ -61,14 +55,14 @@ def up(name: str, wanted: Iterable[str], report: Reporter) -> Record:
     asked = [recipes.load(recipe) for recipe in wanted]
     with _lab_locked(name), contextlib.ExitStack() as stack:
         with report.step("engine"):
-            engine = stack.enter_context(outer.in_use())
+            engine = stack.enter_context(outer.in_use(_engine_of(name)))
         lab = _described(name, engine).with_recipes(tuple(recipe.name for recipe in asked))
         images = _images(lab)
         with report.step("images of the host and of the recipes"):
-            lab = _built(lab, engine, images)
-        inside = Inside(engine, lab)
+            built = _build(engine, images)
         with report.step("host"):
-            _ensure_container(inside)
+            lab = container.ensure(engine, lab, built)
+            inside = Inside(engine, lab)
             inside.wait_until_up()
         with report.step("swarm"):
             inside.ensure_swarm()
@@ -89,12 +83,13 @@ def down(name: str, report: Reporter) -> bool:
         Whether there was anything to remove.
     """
     record.checked_name(name)
-    with _lab_locked(name):
+    with _lab_locked(name), contextlib.ExitStack() as stack:
         there = record.folder(name).exists()
-        engine = outer.running()
         with report.step("host"):
+            # An engine that is down may still hold the lab's container and volumes.
+            engine = stack.enter_context(outer.in_use(_engine_of(name))) if there else outer.running()
             if engine is not None:
-                there = _remove_container(engine, _blank(name)) or there
+                there = container.remove(engine, record.blank(name)) or there
             record.forget(name)
     with report.step("engine"):
         outer.stop_if_unused()
@@ -108,9 +103,11 @@ def reset(name: str, report: Reporter) -> Record:
         UsageError: there is no such lab.
     """
     lab = existing(name)
-    with _lab_locked(name), outer.in_use() as engine, report.step("remove the old host"):
-        _remove_container(engine, lab)
-    return up(name, lab.recipes, report)
+    # Held until the new one is up, so that our engine is not stopped and started in between.
+    with outer.in_use(lab.engine) as engine:
+        with _lab_locked(name), report.step("remove the old host"):
+            container.remove(engine, lab)
+        return up(name, lab.recipes, report)
 
 
 def existing(name: str) -> Record:
@@ -126,8 +123,22 @@ def existing(name: str) -> Record:
     return lab
 
 
+def everything() -> list[Record]:
+    """The records of all labs of this controller's home."""
+    return [existing(name) for name in record.names()]
+
+
 def _lab_locked(name: str) -> AbstractContextManager[None]:
     return process.locked(controller_home() / "labs" / f".{name}.lock")
+
+
+def _engine_of(name: str) -> str | None:
+    """The engine that a lab was made in, if there is a lab that we can read."""
+    try:
+        lab = record.load(name)
+    except StateUnreadable:
+        return None
+    return lab.engine if lab else None
 
 
 def _described(name: str, engine: Engine) -> Record:
@@ -139,24 +150,9 @@ def _described(name: str, engine: Engine) -> Record:
     keys.write_ssh_pair(folder / "id_ed25519", "ccci lab user")
     keys.write_ssh_pair(folder / "host_key", "ccci lab host")
     keys.write_certificates(folder, record.BASE_DOMAIN)
-    ssh_port, http_port, https_port = _free_ports(3)
-    lab = evolve(
-        _blank(name), engine=engine.host, ssh_port=ssh_port, http_port=http_port, https_port=https_port
-    )
+    lab = evolve(record.blank(name), engine=engine.host)
     lab.save()
     return lab
-
-
-def _blank(name: str) -> Record:
-    return Record(name=name, engine="", ssh_port=0, http_port=0, https_port=0, image="")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
 
 
 def _images(lab: Record) -> list[str]:
@@ -168,79 +164,22 @@ def _images(lab: Record) -> list[str]:
     return list(dict.fromkeys([first, *rest]))
 
 
-def _built(lab: Record, engine: Engine, images: list[str]) -> Record:
+def _build(engine: Engine, images: list[str]) -> str:
+    """Build what is not in the cache, two at a time; returns the image of the host."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         host = pool.submit(hostimage.ensure, engine)
         archives = [pool.submit(building.ensure_archive, building.spec(image)) for image in images]
         for archive in archives:
             archive.result()
-        built = host.result()
-    return lab if lab.image else evolve(lab, image=built)
-
-
-def _ensure_container(inside: Inside) -> None:
-    engine, lab = inside.engine, inside.record
-    owner = _owner(engine, lab)
-    if owner is None:
-        volumes = [f"--volume={name}:{path}" for name, path in lab.volumes.items()]
-        for volume in lab.volumes:
-            label = f"--label={outer.LABEL}={lab.name}"
-            engine.run("volume", "create", label, volume, what="making the lab's volumes")
-        engine.run("create", *_create_options(lab), *volumes, lab.image, what="making the lab's container")
-        inside.put_identity(_upstreams())
-    elif owner != str(controller_home()):
-        raise UsageError(
-            f"a lab {lab.name!r} of another home ({owner}) runs on this machine",
-            hint="choose another name with --name",
-        )
-    engine.run("start", lab.container, what="starting the lab's container")
-
-
-def _owner(engine: Engine, lab: Record) -> str | None:
-    """Whose the lab's container is: the controller's home that made it; None where there is none."""
-    if not engine.succeeds("container", "inspect", lab.container):
-        return None
-    template = f'{{{{index .Config.Labels "{LABEL_HOME}"}}}}'
-    argv = ("container", "inspect", "--format", template, lab.container)
-    return engine.run(*argv, what="looking at the lab's container")
-
-
-def _create_options(lab: Record) -> list[str]:
-    published = {lab.ssh_port: 22, lab.http_port: 80, lab.https_port: 443}
-    return [
-        f"--name={lab.container}",
-        f"--hostname={lab.name}",
-        f"--label={outer.LABEL}={lab.name}",
-        f"--label={LABEL_HOME}={controller_home()}",
-        *(f"--publish={LOOPBACK}:{port}:{target}" for port, target in published.items()),
-        *(f"--cap-add={capability}" for capability in CAPABILITIES),
-        *(f"--security-opt={option}" for option in CONFINEMENT),
-        "--device-cgroup-rule=a *:* rwm",
-        "--cgroupns=private",
-        "--stop-signal=SIGRTMIN+3",
-        *("--tmpfs=/run:exec,mode=755", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,mode=1777"),
-        f"--dns={record.ADDRESS}",
-        "--entrypoint=/usr/local/sbin/lab-init",
-    ]
-
-
-def _upstreams() -> list[str]:
-    """The name servers of this machine that a container can reach; loopback ones it cannot."""
-    for path in (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")):
-        if path.exists():
-            lines = [line.split() for line in path.read_text().splitlines()]
-            found = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
-            if usable := [server for server in found if not server.startswith(("127.", "::1"))]:
-                return usable
-    return []
+        return host.result()
 
 
 def _fill(inside: Inside, images: list[str], report: Reporter) -> None:
     proxy = recipes.load(PROXY_RECIPE)
     with report.step("recipes"), tempfile.TemporaryDirectory(prefix="ccci-lab-") as folder:
-        inside.run("update-ca-certificates", what="trusting the lab's CA")
-        names = dict.fromkeys((*recipes.known(), *inside.record.recipes))
-        inside.put_recipes({name: recipes.build(recipes.load(name), Path(folder)) for name in names})
+        inside.trust_ca()
+        if names := inside.outdated_recipes(recipes.known()):
+            inside.put_recipes({name: recipes.build(recipes.load(name), Path(folder)) for name in names})
     there = inside.images()
     missing = [image for image in images if image not in there]
     with report.step("proxy"):
@@ -253,13 +192,3 @@ def _fill(inside: Inside, images: list[str], report: Reporter) -> None:
                 inside.load(image)
     with report.step("proxy answers"):
         inside.wait_for_proxy()
-
-
-def _remove_container(engine: Engine, lab: Record) -> bool:
-    owner = _owner(engine, lab)
-    if owner not in {None, str(controller_home())}:
-        return False
-    engine.succeeds("rm", "--force", "--volumes", lab.container)
-    for volume in lab.volumes:
-        engine.succeeds("volume", "rm", "--force", volume)
-    return owner is not None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ccci.lab import building
-from ccci.lab.outer import Engine
+
+if TYPE_CHECKING:
+    from ccci.lab.outer import Engine
 
 SUITE = "bookworm"
 PACKAGES = (

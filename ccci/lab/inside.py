@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from ccci.errors import CommandFailed
-from ccci.lab import building, process, wait
-from ccci.lab.outer import Engine
+from ccci.lab import building, process, recipes, wait
 from ccci.lab.record import ADDRESS, BASE_DOMAIN, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from ccci.lab.outer import Engine
 
 PROXY_RECIPE = "traefik"
 PROXY_DOMAIN = f"traefik.{BASE_DOMAIN}"
@@ -138,16 +142,26 @@ class Inside:
         argv = self.engine.argv("exec", "--interactive", self.record.container, "docker", "load", "--quiet")
         process.run_from_file(argv, archive, what=f"loading {reference} into the lab")
 
+    def outdated_recipes(self, names: Iterable[str]) -> list[str]:
+        """Those recipes whose repositories are not there, or are of other sources than ours."""
+        script = f'cd /srv/git 2>/dev/null && grep -H "" *.git/{recipes.MARK} || :'
+        lines = self.run("sh", "-c", script, what="listing the lab's recipes").splitlines()
+        return [name for name in names if f"{name}.git/{recipes.MARK}:{recipes.digest(name)}" not in lines]
+
     def put_recipes(self, repositories: Mapping[str, Path]) -> None:
-        """Put bare repositories to `/srv/git/<recipe>.git`; those that are there stay as they are.
+        """Put bare repositories to `/srv/git/<recipe>.git`, in place of what is there.
 
         Args:
             repositories: recipe -> its bare repository on this machine.
         """
-        there = self.run("sh", "-c", "mkdir -p /srv/git; ls /srv/git", what="listing the lab's recipes")
-        missing = {name: path for name, path in repositories.items() if f"{name}.git" not in there.split()}
-        if missing:
-            self.put({}, {f"/srv/git/{name}.git": path for name, path in missing.items()})
+        places = {name: f"/srv/git/{name}.git" for name in repositories}
+        self.run("rm", "-rf", *places.values(), what="removing older recipes")
+        self.put({}, {places[name]: path for name, path in repositories.items()})
+
+    def trust_ca(self) -> None:
+        """Put the lab's CA into the host's trust store."""
+        script = "test -e /etc/ssl/certs/ccci-lab.pem || update-ca-certificates"
+        self.run("sh", "-c", script, what="trusting the lab's CA")
 
     def ensure_proxy(self, version: str) -> None:
         """Deploy the proxy in wildcard mode, unless a proxy is deployed.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LIFETIME = dt.timedelta(days=3650)
 PRIVATE = 0o600
@@ -31,9 +34,7 @@ def write_ssh_pair(path: Path, comment: str) -> str:
             serialization.NoEncryption(),
         ),
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     line = f"{public.decode()} {comment}\n"
     path.with_name(f"{path.name}.pub").write_text(line)
     return line
@@ -80,9 +81,7 @@ def write_certificates(folder: Path, base_domain: str) -> None:
 def spki_sha256(certificate: Path) -> str:
     """The base64 SHA-256 of a certificate's public key, as a browser's list of trusted keys wants it."""
     public = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
-    body = public.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    body = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(body).digest()).decode()
 
 

@@ -11,19 +11,23 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from ccci.errors import InfrastructureError
-from ccci.lab import process, wait
+from ccci.lab import leftovers, process, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RUN = Path("/run/ccci-engine")
 DATA = Path("/var/lib/ccci-engine")
 SOCKET = RUN / "docker.sock"
 PID = RUN / "docker.pid"
 LOG = RUN / "dockerd.log"
+BEFORE = RUN / "before.json"
 LABEL = "ccci.lab"
 PACKAGES = {  # program -> Debian package
     "dockerd": "docker.io",
@@ -68,20 +72,31 @@ class Engine:
 OURS = Engine(f"unix://{SOCKET}")
 
 
-def running() -> Engine | None:
-    """The engine to use as things are: ours where it runs, else the machine's own, else None."""
+def running(preferred: str | None = None) -> Engine | None:
+    """The engine to use as things are, or None.
+
+    Args:
+        preferred: the value of DOCKER_HOST of the engine that a lab was made in; else ours where it runs,
+            else the machine's own.
+    """
+    if preferred is not None:
+        engine = Engine(preferred)
+        return engine if engine.succeeds("info") else None
     candidates = (OURS, Engine("")) if SOCKET.exists() else (Engine(""),)
     return next((engine for engine in candidates if engine.succeeds("info")), None)
 
 
 @contextlib.contextmanager
-def in_use() -> Iterator[Engine]:
+def in_use(preferred: str | None = None) -> Iterator[Engine]:
     """An engine that nobody stops while we are in the block; started where none runs.
+
+    Args:
+        preferred: as for `running`.
 
     Raises:
         InfrastructureError: there is none and we may not install or start one; says what to do.
     """
-    engine = running()
+    engine = running(preferred)
     if engine is None and os.geteuid() != 0:
         raise InfrastructureError(
             "the lab needs a Docker engine; none answers and only root may start one",
@@ -94,7 +109,7 @@ def in_use() -> Iterator[Engine]:
     RUN.mkdir(mode=0o700, parents=True, exist_ok=True)
     with process.locked(RUN / "in-use", shared=True):
         with process.locked(RUN / "start"):
-            engine = running() or _start()
+            engine = running(preferred) or _start()
         yield engine
 
 
@@ -125,14 +140,15 @@ def _start() -> Engine:
     if Path("/run/systemd/system").is_dir():
         process.run(["systemctl", "start", "docker"], what="starting Docker by systemd")
         return Engine("")
-    if (machine := running()) is not None:  # the package's own scripts may have started one
-        return machine
+    if Engine("").succeeds("info"):  # the package's own scripts may have started one
+        return Engine("")
     _drop_stale_pid(PID, "dockerd")
     _drop_stale_pid(RUN / "exec" / "containerd" / "containerd.pid", "containerd")
+    leftovers.remember(BEFORE)
     argv = ["dockerd", "--data-root", str(DATA), "--exec-root", str(RUN / "exec")]
     argv += ["--pidfile", str(PID), "--host", OURS.host]
     with LOG.open("wb") as log:
-        daemon = subprocess.Popen(  # noqa: S607
+        daemon = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
 
@@ -173,17 +189,7 @@ def _stop() -> None:
         os.kill(pid, signal.SIGTERM)
         wait.until(lambda: not _is_program(pid, "dockerd"), what="the end of our dockerd", timeout=30)
     SOCKET.unlink(missing_ok=True)
-    _sweep()
-
-
-def _sweep() -> None:
-    """Remove what a dockerd leaves behind in the kernel: its mounts and its default bridge."""
-    for line in Path("/proc/mounts").read_text().splitlines():
-        point = line.split()[1]
-        if point.startswith((f"{RUN}/", f"{DATA}/")):
-            process.succeeds(["umount", point])
-    if not process.succeeds(["docker", "info"]):
-        process.succeeds(["ip", "link", "delete", "docker0"])
+    leftovers.undo(BEFORE, (RUN, DATA))
 
 
 def _drop_stale_pid(path: Path, program: str) -> None:

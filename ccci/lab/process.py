@@ -6,11 +6,13 @@ import contextlib
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ccci.errors import CommandFailed, CommandTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 TAIL = 15  # lines of output that an error shows
 
@@ -58,9 +60,7 @@ def _run(argv: Sequence[str], what: str, timeout: float, **options: Any) -> str:
         raise CommandTimeout(f"{what} was not done within {timeout:g} s: {shown} …") from error
     if done.returncode != 0:
         output = (done.stderr or done.stdout).decode(errors="replace")
-        raise CommandFailed(
-            f"{what} failed: {shown} … ended with {done.returncode}", detail=tail(output)
-        )
+        raise CommandFailed(f"{what} failed: {shown} … ended with {done.returncode}", detail=tail(output))
     return str(done.stdout.decode(errors="replace").strip())
 
 

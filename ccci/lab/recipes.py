@@ -1,28 +1,28 @@
 """The recipes of the lab: a folder of plain files each, made into a git repository with a history.
 
 `recipes/<name>/history.toml` says which commits and tags to make; `recipes/<name>/tree/` holds the files,
-with `@@NAME@@` where commits differ; a commit is `without` files that came later. Authors and dates are fixed, so commit ids are the same in every lab.
+with `@@NAME@@` where commits differ; a commit is `without` the files that came later. Authors and dates are
+fixed, so commit ids are the same in every lab.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import tomli
 from attrs import frozen
 
 from ccci.errors import UsageError
 from ccci.lab import process
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SOURCES = Path(__file__).parent / "recipes"
+MARK = "ccci-lab-source"  # in a bare repository: the digest of the sources that it was made of
 AUTHOR = {"NAME": "ccci lab", "EMAIL": "lab@ci.lab.test"}
 
 
@@ -59,8 +59,17 @@ def load(name: str) -> Recipe:
     """
     if name not in known():
         raise UsageError(f"the lab has no recipe {name!r}", hint=f"it has {', '.join(known())}")
-    history = tomllib.loads((SOURCES / name / "history.toml").read_text())
+    history = tomli.loads((SOURCES / name / "history.toml").read_text())
     return Recipe(name, tuple(history["images"]), tuple(history["commit"]))
+
+
+def digest(name: str) -> str:
+    """The hash of a recipe's sources here: whether a repository made of them is still what we would make."""
+    found = hashlib.sha256()
+    for path in sorted((SOURCES / name).rglob("*")):
+        if path.is_file():
+            found.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def build(recipe: Recipe, folder: Path) -> Path:
@@ -87,6 +96,7 @@ def build(recipe: Recipe, folder: Path) -> Path:
             _git(work, "tag", commit["light_tag"])
     _git(folder, "clone", "--quiet", "--bare", "--no-hardlinks", str(work), str(bare))
     _git(bare, "remote", "remove", "origin")
+    (bare / MARK).write_text(digest(recipe.name))
     return bare
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import asdict, evolve, frozen
 
 from ccci.errors import StateUnreadable, UsageError
 from ccci.paths import controller_home
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BASE_DOMAIN = "ci.lab.test"
 ADDRESS = "10.99.0.1"  # inside every lab: what names of the base domain resolve to
@@ -70,6 +73,11 @@ class Record:
         _write(self.folder / "lab.json", json.dumps(asdict(self), indent=2) + "\n")
 
 
+def blank(name: str) -> Record:
+    """The record of a lab that has nothing yet."""
+    return Record(name=name, engine="", ssh_port=0, http_port=0, https_port=0, image="")
+
+
 def checked_name(name: str) -> str:
     """A lab's name as it is.
 
@@ -102,16 +110,14 @@ def load(name: str) -> Record | None:
     path = folder(name) / "lab.json"
     try:
         content = json.loads(path.read_text())
-        if content.get("schema") != SCHEMA:
-            raise ValueError(f"schema {content.get('schema')!r}")
-        return Record(**{**content, "recipes": tuple(content["recipes"])})
+        lab = Record(**{**content, "recipes": tuple(content["recipes"])})
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StateUnreadable(
-            f"{path} is no record of a lab that this version knows: {error}",
-            hint=f"`ccci lab down --name {name}` removes what is there",
-        ) from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _unreadable(path, name, str(error)) from error
+    if lab.schema != SCHEMA:
+        raise _unreadable(path, name, f"schema {lab.schema}")
+    return lab
 
 
 def names() -> list[str]:
@@ -145,6 +151,13 @@ def forget(name: str) -> None:
     """Remove the hosts file, then the folder of a lab."""
     hosts_file(name).unlink(missing_ok=True)
     shutil.rmtree(folder(name), ignore_errors=True)
+
+
+def _unreadable(path: Path, name: str, why: str) -> StateUnreadable:
+    return StateUnreadable(
+        f"{path} is no record of a lab that this version knows: {why}",
+        hint=f"`ccci lab down --name {name}` removes what is there",
+    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ccci.errors import CommandTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INTERVAL = 0.1  # seconds between two looks
 

