@@ -1,0 +1,53 @@
+# Every target works on a fresh clone: `bootstrap` makes .venv first, in no time where it is there.
+# `make demo` is the place to begin.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTEST_ARGS ?= -n 4 --dist loadgroup
+RECIPE ?= custom-html
+BIN := .venv/bin
+
+.PHONY: help bootstrap demo test lint format bench lock clean
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+bootstrap: ## make .venv as requirements/dev.lock says
+	@scripts/bootstrap
+
+demo: bootstrap ## bring up a lab and run the cold and the quick lane on it
+	@$(BIN)/ccci lab up --recipes $(RECIPE)
+	@$(BIN)/ccci play cold --recipe $(RECIPE)
+	@$(BIN)/ccci play quick --recipe $(RECIPE)
+	@echo
+	@echo "Proven: $(RECIPE) installs, upgrades with data, backs up, restores and serves, on a real Swarm."
+	@echo "Kept: the lab, with the canonical's data. Next:"
+	@echo "  $(BIN)/ccci lab status        what is in it"
+	@echo "  $(BIN)/ccci lab ssh           a shell on its host"
+	@echo "  $(BIN)/ccci lab down          remove it without a trace"
+
+test: bootstrap ## run all tests; those that need one bring up a lab of their own
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: bootstrap ## ruff, mypy, shellcheck
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/shellcheck scripts/* .ci/run
+	@$(BIN)/shellcheck --shell=sh ccci/lab/scripts/*.sh ccci/lab/rootfs/usr/local/sbin/lab-init
+	@echo "lint: clean"
+
+format: bootstrap ## let ruff write the files as it wants them
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+bench: bootstrap ## measure, on a lab of its own
+	@$(BIN)/pytest tests/bench -q -p no:xdist --no-header
+
+lock: bootstrap ## renew requirements/*.lock from pyproject.toml
+	@scripts/lock
+
+clean: ## remove .venv and what tools left in the tree; labs and caches stay
+	@rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
