@@ -34,7 +34,7 @@ def shown(text: object) -> str:
         Its repr, safe for any terminal or log.
     """
     value = ascii(text)
-    return value if len(value) <= _SHOWN_MAX else f"{value[:_SHOWN_MAX]}…"
+    return value if len(value) <= _SHOWN_MAX else f"{value[:_SHOWN_MAX]}..."
 
 
 def _refuse(text: object, what: str, rule: str) -> UsageError:
