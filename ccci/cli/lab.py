@@ -98,7 +98,9 @@ def ssh(name: str, command: tuple[str, ...]) -> None:
     """Open a shell on the lab's host, or run COMMAND there."""
     argv = state.ssh_argv(core.existing(name))
     try:
-        os.execvp(argv[0], [*argv, *(["--", shlex.join(command)] if command else [])])
+        # One argument is a line for the host's shell, as ssh has it; several are one command, word by word.
+        line = command[0] if len(command) == 1 else shlex.join(command)
+        os.execvp(argv[0], [*argv, *(["--", line] if line else [])])  # noqa: S606 - to become ssh, not to start one
     except FileNotFoundError as error:
         raise InfrastructureError("there is no ssh on this machine", hint="install openssh-client") from error
 
