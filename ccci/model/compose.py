@@ -139,12 +139,12 @@ class Compose:
             for name, raw in _definitions(content, "services", where).items():
                 service = read_service(name, raw, where)
                 services[name] = services[name].merged(service) if name in services else service
+        places = ", ".join(name for name, _ in files) or "no file"
         if not services:
-            names = ", ".join(name for name, _ in files) or "no file"
-            raise ComposeError(f"no service is defined in {names}", hint="add a 'services:' section")
+            raise ComposeError(f"no service is defined in {places}", hint="add a 'services:' section")
         return cls(
             version=version or "3.8",
-            services={name: service.checked() for name, service in services.items()},
+            services={name: service.checked(places) for name, service in services.items()},
             volumes={key: VolumeDef(key, *_name(raw), raw) for key, raw in tops["volumes"].items()},
             secrets={key: _resource(key, raw) for key, raw in tops["secrets"].items()},
             configs={key: _resource(key, raw) for key, raw in tops["configs"].items()},

@@ -79,8 +79,11 @@ class Service:
             raw=raw,
         )
 
-    def checked(self) -> Service:
+    def checked(self, where: str) -> Service:
         """Check what only holds once all files are merged.
+
+        Args:
+            where: the files' names, for messages.
 
         Returns:
             The service itself.
@@ -90,7 +93,7 @@ class Service:
         """
         if not self.image:
             raise ComposeError(
-                f"service {self.name} has no image", hint="swarm builds none: name one with 'image:'"
+                f"{where}: service {self.name} has no image", hint="swarm builds none: name one with 'image:'"
             )
         return self
 
