@@ -32,7 +32,7 @@ def merged(extra: str) -> Compose:
 
 
 def test_labels_reach_the_app_only() -> None:
-    """Labels are added to those of the service app, a dollar arrives as a dollar, and no other service changes."""
+    """Labels are added to those of the service app, a dollar stays one, and no other service changes."""
     labels = {"coop-cloud.s.chaos": "true", "price": "$5 ${HOME}", "number": "1e3"}
     result = merged(extra_compose(COMPOSE, stack="s", labels=labels, version="3.7"))
     assert result.services["app"].labels == {"own": "x", **labels}
@@ -60,7 +60,7 @@ def test_dnsrr() -> None:
 
 
 def test_text_is_always_the_same() -> None:
-    """The same wishes in another order give the same text, and none of its strings can be read as anything else."""
+    """The same wishes in another order give the same text, and all its strings are in quotes."""
     one = extra_compose(COMPOSE, stack="s", labels={"a": "1", "b": "2"}, forks={"db": "f2", "data": "f1"})
     two = extra_compose(COMPOSE, stack="s", labels={"b": "2", "a": "1"}, forks={"data": "f1", "db": "f2"})
     assert one == two
@@ -81,7 +81,7 @@ def test_names_of_forks_are_checked() -> None:
 
 
 def test_host_mode_ports_change_ports_only() -> None:
-    """Rewriting a recipe's file changes the mode of its ports, and what it says otherwise stays, references too."""
+    """Rewriting a recipe's file changes the mode of its ports, and all else stays, references too."""
     other = "services: {db: {image: pg}} # a comment"
     first, second = host_mode_ports([("compose.yml", RECIPE), ("other.yml", other)], ENV)
     assert second == ("other.yml", other)

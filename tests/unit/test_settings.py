@@ -116,7 +116,7 @@ def test_default_folder_of_recipes(elsewhere: Path) -> None:
 
 
 def test_hosts_come_from_both_places(elsewhere: Path) -> None:
-    """Hosts with a file of their own are known as well, the settings file wins, and one alone is the default."""
+    """Hosts with a file of their own are known as well, and the settings file wins."""
     own = elsewhere.parent / "home" / "hosts"
     (own / "lab.toml").write_text(HOST + 'key = "id"\nport = 2222\n')
     assert load(environ=empty()).get_host().key == own / "id"
