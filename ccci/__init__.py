@@ -1,0 +1,59 @@
+"""CI for self-hosted apps on Docker Swarm. What is listed here is what playbooks and programs may use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ccci.api import play as play
+    from ccci.engine.playbook import playbook as playbook
+    from ccci.engine.run import Run as Run
+    from ccci.model.run import Mode as Mode
+    from ccci.model.run import RunResult as RunResult
+    from ccci.model.run import Verdict as Verdict
+    from ccci.steps.app import deploy_canonical as deploy_canonical
+    from ccci.steps.app import deploy_fresh as deploy_fresh
+    from ccci.steps.app import ensure_deployed as ensure_deployed
+    from ccci.steps.app import gate as health_gate
+    from ccci.steps.app import upgrade_in_place as upgrade_in_place
+    from ccci.steps.guards import app_locked as app_locked
+    from ccci.steps.guards import known_good_kept as known_good_kept
+    from ccci.steps.guards import start_over as start_over
+    from ccci.steps.guards import torn_down as torn_down
+    from ccci.steps.promote import promote as promote
+    from ccci.steps.stages import run_stage_tests as run_tests
+    from ccci.steps.stages import skip_stage as skip_stage
+    from ccci.steps.stages import stage as stage
+
+_WHERE = {
+    "Mode": "ccci.model.run",
+    "Run": "ccci.engine.run",
+    "RunResult": "ccci.model.run",
+    "Verdict": "ccci.model.run",
+    "app_locked": "ccci.steps.guards",
+    "deploy_canonical": "ccci.steps.app",
+    "deploy_fresh": "ccci.steps.app",
+    "ensure_deployed": "ccci.steps.app",
+    "health_gate": "ccci.steps.app:gate",
+    "known_good_kept": "ccci.steps.guards",
+    "play": "ccci.api",
+    "playbook": "ccci.engine.playbook",
+    "promote": "ccci.steps.promote",
+    "run_tests": "ccci.steps.stages:run_stage_tests",
+    "skip_stage": "ccci.steps.stages",
+    "stage": "ccci.steps.stages",
+    "start_over": "ccci.steps.guards",
+    "torn_down": "ccci.steps.guards",
+    "upgrade_in_place": "ccci.steps.app",
+}
+__all__ = list(_WHERE)  # noqa: PLE0605  (one list, not two)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: pyinfra takes 0.3 s, and `ccci --help` needs none of it."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'ccci' has no attribute {name!r}")
+    module, _, attribute = _WHERE[name].partition(":")
+    return getattr(importlib.import_module(module), attribute or name)

@@ -10,7 +10,15 @@ from pathlib import Path, PurePosixPath
 
 WARM = PurePosixPath("/var/lib/ci-warm")
 ABRA = PurePosixPath("/root/.abra")
+COLD = WARM / "cold"  # one folder for each cold app that lives
+RUNS = WARM / "runs"  # results, kept
+SCRATCH = WARM / "scratch"  # worktrees, env and extra compose files of runs that live
 SERVER = "default"  # abra's name for the Swarm that it runs on itself
+
+
+def recipe_clone(recipe: str) -> PurePosixPath:
+    """Where abra keeps the recipe's git repository."""
+    return ABRA / "recipes" / recipe
 
 
 def controller_home() -> Path:

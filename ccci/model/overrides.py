@@ -8,7 +8,7 @@ What docker's loader does with a further file, measured with the loaders of 20.1
 - ports are keyed by the published number alone, so the later file's mode counts. The price: as soon as a
   further file touches a service, docker itself drops all but the last of its ports with one published number
   (443/tcp and 443/udp) and of those without one;
-- after 28, ports are keyed by all their fields: nothing is dropped, but ingress and host mode of one port are
+- in later sources (read, not measured) ports are keyed by all fields: none is dropped, but two modes of a port are
   then two ports, and swarm refuses the pair. `host_mode_ports` avoids that on every version, since it
   rewrites the recipe's own files;
 - all files must have the same ``version``.

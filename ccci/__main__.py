@@ -1,0 +1,5 @@
+"""`python -m ccci`."""
+
+from ccci.cli.main import main
+
+main()

@@ -1,0 +1,28 @@
+"""Files on the host as shell text: always beside and renamed, never half."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from ccci.commands.shell import Argv, all_of, argv, quote
+
+
+def write(path: PurePosixPath, *, mode: str = "0644") -> str:
+    """Write standard input to `path`: beside it first, on the disk, then renamed."""
+    new = f"{path}.ccci-new"
+    return all_of(
+        argv("mkdir", "-p", path.parent),
+        f"{quote(argv('install', '-m', mode, '/dev/stdin', new))}",
+        argv("sync", "-d", new),
+        argv("mv", "-T", new, path),
+    )
+
+
+def remove(*paths: PurePosixPath) -> Argv:
+    """Remove files and folders; what is not there is no fault."""
+    return argv("rm", "-rf", "--one-file-system", "--", *paths)
+
+
+def touch(path: PurePosixPath) -> str:
+    """Set a mark: the file's mtime is now, by the host's clock."""
+    return all_of(argv("mkdir", "-p", path.parent), argv("touch", path))

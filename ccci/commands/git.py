@@ -1,0 +1,66 @@
+"""git on the host, as argument lists. No hook of anybody runs; nothing is asked."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from ccci.commands.shell import Argv, argv, pipe, quote
+
+TREE_LIMIT = 20 * 1024 * 1024  # bytes of a recipe's tree as tar; recipes have some 100 kB
+_SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "gc.auto=0")
+
+
+def git(repo: PurePosixPath | str, *words: object) -> Argv:
+    """Run git in `repo`."""
+    return argv("env", "GIT_TERMINAL_PROMPT=0", "git", "-C", repo, *_SAFE, *words)
+
+
+def clone(url: str, to: PurePosixPath) -> Argv:
+    """Clone with all tags and branches."""
+    return argv("env", "GIT_TERMINAL_PROMPT=0", "git", *_SAFE, "clone", "-q", "--", url, to)
+
+
+def fetch(repo: PurePosixPath) -> Argv:
+    """Bring branches, tags and the default branch's name up to date; a moved tag moves here too."""
+    refs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+    return git(repo, "fetch", "-q", "--prune", "origin", *refs)
+
+
+def serialised(repo: PurePosixPath, words: Argv) -> Argv:
+    """Run `words` while no other run changes this repository's refs or worktrees."""
+    return argv("flock", "-w", "120", f"{repo}.lock", *words)
+
+
+def tags(repo: PurePosixPath) -> Argv:
+    """List tags: name, object type (tag = annotated), commit it points at."""
+    form = "%(refname:strip=2)%09%(objecttype)%09%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
+    return git(repo, "for-each-ref", f"--format={form}", "refs/tags")
+
+
+def resolve(repo: PurePosixPath, ref: str) -> str:
+    """Print the commit that `ref` names: as a remote branch, a tag, a local name or a commit id."""
+    names = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}", ref]
+    tries = [f"{name}^{{commit}}" for name in names]
+    return " || ".join(
+        quote(git(repo, "rev-parse", "-q", "--verify", "--end-of-options", name)) for name in tries
+    )
+
+
+def tree(repo: PurePosixPath, commit: str) -> str:
+    """Print the whole tree of a commit: tar, gzip, base64, at most TREE_LIMIT bytes of tar and some more."""
+    return pipe(
+        git(repo, "archive", "--format=tar", commit),
+        argv("head", "-c", TREE_LIMIT + 10240),
+        argv("gzip", "-1"),
+        argv("base64", "-w0"),
+    )
+
+
+def worktree_add(repo: PurePosixPath, path: PurePosixPath, commit: str) -> Argv:
+    """Check out a commit in a folder of its own."""
+    return git(repo, "worktree", "add", "-q", "--detach", path, commit)
+
+
+def worktree_remove(repo: PurePosixPath, path: PurePosixPath) -> Argv:
+    """Remove such a folder."""
+    return git(repo, "worktree", "remove", "--force", path)

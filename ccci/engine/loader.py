@@ -1,0 +1,107 @@
+"""Find playbooks, and prepare the run that one is given."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import ccci
+from ccci.engine.playbook import Playbook
+from ccci.engine.request import Context
+from ccci.engine.run import Run
+from ccci.engine.session import Session
+from ccci.errors import UsageError
+from ccci.model.app import cold_app
+from ccci.model.deployment import Files
+from ccci.model.recipe import Recipe, find_recipe
+from ccci.model.run import Release, Verdict
+from ccci.settings import Settings
+from ccci.steps.head import compose_at, fetch_recipe, find_base, find_head, read_files, read_source
+from ccci.steps.recover import recover_cold_apps
+from ccci.steps.registry import find_canonical
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the folder of the playbooks: the settings' one, or the one that comes with ccci.
+
+    Raises:
+        UsageError: there is none.
+    """
+    package = Path(ccci.__file__).parent
+    for folder in (settings.playbooks, package.parent / "playbooks", package / "_playbooks"):
+        if folder is not None and folder.is_dir():
+            return folder
+    raise UsageError("no playbooks found", hint="set `playbooks` in the settings to their folder")
+
+
+def load_all(settings: Settings) -> dict[str, Playbook]:
+    """Load every playbook by name."""
+    found: dict[str, Playbook] = {}
+    for path in sorted(folder_of(settings).glob("[a-z]*.py")):
+        found |= {made.name: made for made in _load(path)}
+    return found
+
+
+def load(settings: Settings, name: str) -> Playbook:
+    """Load one playbook.
+
+    Raises:
+        UsageError: there is none of that name; the hint lists those there are.
+    """
+    known = load_all(settings)
+    if name not in known:
+        raise UsageError(f"no playbook {name!r}", hint=f"there are {', '.join(sorted(known))}")
+    return known[name]
+
+
+def _load(path: Path) -> list[Playbook]:
+    spec = importlib.util.spec_from_file_location(f"ccci_playbook_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [value for value in vars(module).values() if isinstance(value, Playbook)]
+
+
+def prepare(session: Session, context: Context, made: Playbook) -> Run:
+    """Find out everything that a run needs, and refuse it while nothing was changed.
+
+    Raises:
+        UsageError: the recipe, the ref or the recipe's files are not usable.
+    """
+    request = context.request
+    recipe = find_recipe(request.recipe, context.settings.recipes)
+    for done in recover_cold_apps(session):
+        session.say(done, keep=True)
+    fetch_recipe(session, recipe.name, request)
+    source = read_source(session, recipe)
+    head = find_head(session, source, request, made.mode)
+    files = read_files(session, recipe.name, head.commit)
+    _check_head(session, recipe, head, files)
+
+    def fall_back_to(run: Run, name: str) -> Verdict:
+        run.mode = load(context.settings, name).mode
+        if not request.ref:
+            run.head = find_head(session, source, request, run.mode)
+            run.base = find_base(source, run.head)
+        if run.head.commit not in run.files:
+            run.files[run.head.commit] = read_files(session, recipe.name, run.head.commit)
+        return load(context.settings, name)(run)
+
+    return Run(
+        session=session,
+        request=request,
+        recipe=recipe,
+        mode=made.mode,
+        head=head,
+        base=find_base(source, head),
+        canonical=find_canonical(session, recipe.name),
+        files={head.commit: files},
+        fall_back_to=fall_back_to,
+    )
+
+
+def _check_head(session: Session, recipe: Recipe, head: Release, files: Files) -> None:
+    """Plan the head once for an app that never will be, so that what cannot be deployed is refused now."""
+    app = cold_app(recipe.name, "000000", session.host_settings.base_domain)
+    compose_at(files, head, app, recipe)

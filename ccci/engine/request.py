@@ -1,0 +1,101 @@
+"""What somebody asked for, checked: the input of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from ccci.errors import UsageError
+from ccci.model import names
+from ccci.model.recipe import STAGES
+from ccci.settings import Settings
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+@attrs.frozen
+class Request:
+    """A run that was asked for.
+
+    Attributes:
+        playbook: the playbook's name.
+        recipe: the recipe's name, checked.
+        ref: branch, tag or commit, checked; empty for the lane's own choice.
+        stages: the stages asked for; empty for all that the recipe has.
+        skip_fetch: whether the clone on the host is used as it is.
+        result: where result.json goes besides the usual place, or None.
+        dry_run: whether only the plan is shown.
+    """
+
+    playbook: str
+    recipe: str
+    ref: str = ""
+    stages: tuple[str, ...] = ()
+    skip_fetch: bool = False
+    result: Path | None = None
+    dry_run: bool = False
+
+
+def make_request(  # noqa: PLR0913  (one argument a flag)
+    playbook: str,
+    *,
+    recipe: str,
+    ref: str = "",
+    stages: str = "",
+    skip_fetch: bool = False,
+    result: Path | None = None,
+    dry_run: bool = False,
+) -> Request:
+    """Check what came from flags, the environment or pyinfra's `--data`.
+
+    Raises:
+        UsageError: a name, ref or stage is none.
+    """
+    wanted = tuple(part.strip() for part in stages.split(",") if part.strip()) if stages else ()
+    if unknown := [stage for stage in wanted if stage not in STAGES]:
+        raise UsageError(f"unknown stage {unknown[0]!r}", hint=f"stages are {', '.join(STAGES)}")
+    return Request(
+        playbook=playbook,
+        recipe=names.recipe_name(recipe),
+        ref=names.git_ref(ref) if ref else "",
+        stages=tuple(stage for stage in STAGES if stage in wanted),
+        skip_fetch=skip_fetch,
+        result=result,
+        dry_run=dry_run,
+    )
+
+
+def request_from_environment(environ: Mapping[str, str]) -> Request:
+    """Read RECIPE, REF, CCCI_QUICK or MODE, STAGES and CCCI_SKIP_FETCH, as CI systems set them.
+
+    Raises:
+        UsageError: RECIPE is missing, or a value is none that we know.
+    """
+    if not environ.get("RECIPE"):
+        raise UsageError("RECIPE is not set", hint="set RECIPE=<name>, or use `ccci play PLAYBOOK --recipe R`")
+    mode = environ.get("MODE", "").lower()
+    if mode not in ("", "cold", "quick"):
+        raise UsageError(f"MODE={mode!r} is no lane", hint="MODE is cold or quick")
+    quick = mode == "quick" or (not mode and environ.get("CCCI_QUICK", "").lower() in _TRUE)
+    return make_request(
+        "quick" if quick else "cold",
+        recipe=environ["RECIPE"],
+        ref=environ.get("REF", ""),
+        stages=environ.get("STAGES", ""),
+        skip_fetch=skip_fetch(environ),
+    )
+
+
+def skip_fetch(environ: Mapping[str, str]) -> bool:
+    """Return whether CCCI_SKIP_FETCH asks to use the clone as it is."""
+    return environ.get("CCCI_SKIP_FETCH", "").lower() in _TRUE
+
+
+@attrs.frozen
+class Context:
+    """Settings and request: all that a session needs besides the host."""
+
+    settings: Settings
+    request: Request

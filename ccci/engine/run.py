@@ -1,0 +1,85 @@
+"""The run that a playbook is given: what is tested, against what, and what came of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from ccci.engine.request import Request
+from ccci.engine.session import Session
+from ccci.model.canonical import Canonical
+from ccci.model.deployment import Files
+from ccci.model.recipe import Recipe
+from ccci.model.run import KnownGoodChange, Mode, Release, StageResult, Verdict
+
+
+@attrs.define
+class Run:
+    """One run.
+
+    Attributes:
+        session: the session that it runs in.
+        request: what was asked for.
+        recipe: the recipe's enrolment.
+        mode: the lane.
+        head: what is tested.
+        base: what the cold lane upgrades from; None if no release is older.
+        canonical: the recipe's canonical, or None if it has none yet.
+        files: trees of commits that were read, by commit.
+        fall_back_to: starts another playbook on this run.
+        stages: results so far, in order.
+        expected_deploys: how often this lane brings an app up from nothing.
+        known_good: known-good before and after.
+    """
+
+    session: Session
+    request: Request
+    recipe: Recipe
+    mode: Mode
+    head: Release
+    base: Release | None
+    canonical: Canonical | None
+    files: dict[str, Files]
+    fall_back_to: Callable[[Run, str], Verdict]
+    stages: list[StageResult] = attrs.field(factory=list)
+    expected_deploys: int = 0
+    known_good: KnownGoodChange = KnownGoodChange()
+    version_before: str = ""
+    version_after: str = ""
+    summary: list[str] = attrs.field(factory=list)
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.session.run_id
+
+    @property
+    def label(self) -> str:
+        """How a step's title names the run."""
+        return self.recipe.name
+
+    @property
+    def complete(self) -> bool:
+        """Whether all stages of the recipe were asked for."""
+        return not self.request.stages or set(self.recipe.meta.stages) <= set(self.request.stages)
+
+    @property
+    def jump(self) -> str:
+        """The upgrade in words: from what, to what."""
+        head = self.head.version or self.head.short
+        same = self.version_before.split(" ")[0] == head
+        return f"{self.version_before} -> {head}{f' ({self.head.short})' if same else ''}"
+
+    def wants(self, stage: str) -> bool:
+        """Return whether a stage is part of this run."""
+        return stage in self.recipe.meta.stages and (not self.request.stages or stage in self.request.stages)
+
+    def fall_back(self, playbook: str, *, because: str) -> Verdict:
+        """Run another playbook instead, saying why."""
+        self.session.say(f"falling back to {playbook.upper()}: {because}", keep=True)
+        return self.fall_back_to(self, playbook)
+
+    def passed(self) -> Verdict:
+        """Return the verdict of a playbook that came to its end."""
+        return Verdict.PASSED

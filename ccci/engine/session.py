@@ -1,0 +1,293 @@
+"""A session: one run on one host. The only module that knows pyinfra's State.
+
+It runs steps (retrying one whose connection was lost: steps read facts first, so they can be called
+again), keeps the app locks, counts deployments, and shields clean-ups from signals.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+import gevent
+from pyinfra.api import Host, State
+from pyinfra.api.exceptions import NestedOperationError
+
+from ccci.commands.lock import BUSY, FENCED_EXIT, LOCKED, Fence, hold
+from ccci.commands.shell import quote
+from ccci.connector import CcciConnector
+from ccci.errors import CcciError, CommandFailed, ConnectionLost, Fenced, InfrastructureError, Locked, Stopped
+from ccci.events import Event, Note, StepEnded, StepStarted, Stream, Waiting
+from ccci.facts.base import HostFact, read
+from ccci.model.app import App
+from ccci.model.deployment import Deployment
+from ccci.model.run import StepResult, TestCase
+from ccci.settings import Host as HostSettings
+from ccci.settings import Settings
+
+T = TypeVar("T")
+ATTEMPTS = 4  # of a step whose connection is lost again and again
+_current: ContextVar[Session] = ContextVar("ccci_session")
+
+
+def current() -> Session:
+    """Return the session that runs now.
+
+    Raises:
+        RuntimeError: none does; a step was called outside of a playbook.
+    """
+    try:
+        return _current.get()
+    except LookupError as error:
+        raise RuntimeError("ccci's steps run inside a playbook only; outside use ccci.operations") from error
+
+
+class _Lock:
+    """An app's lock, held through an open SSH channel."""
+
+    def __init__(self, session: Session, app: App) -> None:
+        self.session = session
+        self.app = app
+        self.fence = Fence(app.home, session.run_id)
+        self.channel: Any = None
+
+    def take(self, wait: float = 0.0) -> None:
+        self.session.connector.ensure_connected()
+        self.channel = self.session.connector.open_command(quote(hold(self.fence, self.session.holder(), wait=wait)))
+        answer = self.channel.makefile("rb").readline().decode("utf-8", "replace").strip()
+        if answer == LOCKED:
+            return
+        rest = self.channel.makefile("rb").read(4096).decode("utf-8", "replace").strip() if answer == BUSY else ""
+        self.release()
+        if answer != BUSY:
+            raise InfrastructureError(f"the lock of {self.app.domain} cannot be taken on {self.session.host.name}")
+        raise Locked(
+            f"{self.app.domain} is locked by {rest or 'another run'}",
+            hint="wait for that run, or stop it: its lock goes with it",
+        )
+
+    def retake(self) -> None:
+        """Take the lock again after the connection was lost, unless somebody else was there meanwhile."""
+        owner = self.session.owner_of(self.app)
+        if owner != self.session.run_id:
+            raise Fenced(f"run {owner} took {self.app.domain} over while the connection was lost")
+        self.take(wait=5.0)
+
+    def release(self) -> None:
+        if self.channel is not None:
+            self.channel.close()
+        self.channel = None
+
+
+class Session:
+    """One run on one host."""
+
+    def __init__(self, state: State, host: Host, settings: Settings, run_id: str, stream: Stream) -> None:
+        self.state = state
+        self.host = host
+        self.settings = settings
+        self.run_id = run_id
+        self.stream = stream
+        self.steps: list[StepResult] = []
+        self.tests: list[TestCase] = []
+        self.deploys = 0
+        self.deployments: dict[str, Deployment] = {}
+        self.deployed_since: dict[str, float] = {}
+        self.forks: dict[str, dict[str, str]] = {}
+        self.locks: dict[str, _Lock] = {}
+        self.notes: list[str] = []
+        self.log: list[str] = []
+        self.playbook = ""
+        self._greenlet: Any = None
+        self._shields = 0
+        self._stopped: Stopped | None = None
+
+    @property
+    def host_settings(self) -> HostSettings:
+        """The host's settings."""
+        return self.settings.get_host(self.host.name.removeprefix("@ccci/"))
+
+    @property
+    def connector(self) -> CcciConnector:
+        """The host's connector.
+
+        Raises:
+            InfrastructureError: the inventory gave the host another connector.
+        """
+        connector = self.host.connector
+        if not isinstance(connector, CcciConnector):
+            raise InfrastructureError(
+                f"host {self.host.name} is not connected by ccci's connector",
+                hint="name it @ccci/<host> in the inventory",
+            )
+        return connector
+
+    def holder(self) -> str:
+        """Return who we are, for those who find our lock."""
+        user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+        who = f"{user}@{socket.gethostname()} (process {os.getpid()})"
+        return f"run {self.run_id} ({self.playbook}) of {who} since {utc_now()}"
+
+    @contextmanager
+    def active(self) -> Iterator[Session]:
+        """Make this the current session, with signals that stop it in order."""
+        token = _current.set(self)
+        self._greenlet = gevent.getcurrent()
+        handlers = [gevent.signal_handler(s, self.stop, s) for s in (signal.SIGINT, signal.SIGTERM)]
+        try:
+            yield self
+        finally:
+            for handler in handlers:
+                handler.cancel()
+            for lock in list(self.locks.values()):
+                lock.release()
+            _current.reset(token)
+
+    def stop(self, signum: int) -> None:
+        """Throw `Stopped` into the playbook, at once or after the clean-up that is under way."""
+        if self._stopped is not None:
+            self.say("already stopping: clean-ups are under way")
+            return
+        self._stopped = Stopped(signum)
+        if not self._shields:
+            gevent.get_hub().loop.run_callback(self._greenlet.throw, self._stopped)
+
+    def stop_pending(self) -> Stopped | None:
+        """Return the stop that came while a clean-up was shielded from it, if one did."""
+        return None if self._shields else self._stopped
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Let no signal interrupt this block."""
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+
+    def send(self, event: Event) -> None:
+        """Send an event to every sink."""
+        self.stream.send(event)
+
+    def say(self, text: str, *, keep: bool = False) -> None:
+        """Tell the reader something; `keep` repeats it in the summary and the result."""
+        if keep:
+            self.notes.append(text)
+        self.send(Note(text, keep))
+
+    def waiting(self, what: str) -> None:
+        """Tell the reader what a step waits for."""
+        self.send(Waiting(what))
+
+    def read(self, fact: type[HostFact[T]], **arguments: Any) -> T:
+        """Read a fact now."""
+        return read(self.host, fact, **arguments)
+
+    def perform(self, operation: Callable[..., Any], *args: Any, **arguments: Any) -> bool:
+        """Run an operation now.
+
+        Returns:
+            Whether it changed anything.
+
+        Raises:
+            CommandFailed: a command of it failed; the detail holds its last output.
+            Fenced: another run owns the app now.
+        """
+        return bool(self._run(operation, *args, **arguments).did_change())
+
+    def perform_for_output(self, operation: Callable[..., Any], *args: Any, **arguments: Any) -> list[str]:
+        """Run an operation now and return the lines that it printed; errors as `perform`."""
+        lines: list[str] = self._run(operation, *args, **arguments).stdout_lines
+        return lines
+
+    def _run(self, operation: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
+        name = getattr(operation, "__name__", "operation")
+        try:
+            return operation(*args, name=f"{name} {self.run_id}", **arguments)
+        except NestedOperationError as error:
+            raise self._failed(name, str(error.args[0])) from None
+
+    def _failed(self, name: str, op_hash: str) -> CcciError:
+        meta = self.state.ops[self.host][op_hash].operation_meta
+        code, _ = self.host.connector_data.get("ccci_last", (None, None))
+        tail = "\n".join((meta.stderr_lines or meta.stdout_lines)[-12:])
+        if code == FENCED_EXIT:
+            return Fenced(f"{name}: another run owns the app now; nothing was changed", detail=tail)
+        return CommandFailed(f"{name} failed on {self.host.name} with exit code {code}", detail=tail)
+
+    def run_step(self, name: str, operation: str, body: Callable[[], T]) -> T:
+        """Run one step, again if the connection was lost.
+
+        Args:
+            name: what the reader sees.
+            operation: the step's function, for the result.
+            body: the step; it must be safe to call again.
+        """
+        self.send(StepStarted(name))
+        start = time.monotonic()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                value = body()
+            except ConnectionLost as error:
+                if attempt < ATTEMPTS:
+                    self.say(f"{error.what}; connecting again and repeating this step")
+                    continue
+                self._ended(StepResult(name, operation, "failed", _since(start), attempt), error.what)
+                raise
+            except BaseException as error:
+                status = "stopped" if isinstance(error, Stopped) else "failed"
+                self._ended(StepResult(name, operation, status, _since(start), attempt), str(error))
+                raise
+            self._ended(StepResult(name, operation, "ok", _since(start), attempt))
+            return value
+        raise AssertionError("unreachable")
+
+    def _ended(self, result: StepResult, error: str = "") -> None:
+        self.steps.append(result)
+        self.send(StepEnded(result, error))
+
+    def lock(self, app: App) -> None:
+        """Take an app's lock for this run and keep it, also over a lost connection.
+
+        Raises:
+            Locked: another run holds it; the message says who, since when.
+        """
+        lock = _Lock(self, app)
+        lock.take()
+        self.locks[app.domain] = lock
+        self.connector.reconnected.append(lock.retake)
+
+    def unlock(self, app: App) -> None:
+        """Give an app's lock back."""
+        lock = self.locks.pop(app.domain, None)
+        if lock is not None:
+            self.connector.reconnected.remove(lock.retake)
+            lock.release()
+
+    def fence(self, app: App) -> Fence | None:
+        """Return the fence for changes of an app that this run has locked."""
+        lock = self.locks.get(app.domain)
+        return lock.fence if lock else None
+
+    def owner_of(self, app: App) -> str:
+        """Return the id of the run that took the app's lock last."""
+        channel = self.connector.open_command(quote(("cat", str(app.home / "owner"))))
+        text: bytes = channel.makefile("rb").read(200)
+        channel.close()
+        return text.decode("utf-8", "replace").strip()
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)
+
+
+def utc_now() -> str:
+    """Return the time now: UTC, ISO 8601, seconds."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

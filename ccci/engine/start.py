@@ -1,0 +1,27 @@
+"""Start a run from ccci's own command line."""
+
+from __future__ import annotations
+
+from ccci.engine import loader
+from ccci.engine.body import run_body
+from ccci.engine.connect import connected
+from ccci.engine.quiet import quiet, silence_output
+from ccci.engine.request import Context
+from ccci.events import Stream
+from ccci.model.recipe import find_recipe
+from ccci.model.run import RunResult
+
+
+def start(context: Context, stream: Stream) -> RunResult:
+    """Connect to the settings' host and run the playbook that was asked for.
+
+    Raises:
+        UsageError: no such playbook or recipe.
+        HostUnreachable: no connection.
+    """
+    made = loader.load(context.settings, context.request.playbook)
+    find_recipe(context.request.recipe, context.settings.recipes)
+    quiet()
+    silence_output()
+    with connected(context.settings, context.settings.host) as (state, host):
+        return run_body(made, state, host, context, stream)

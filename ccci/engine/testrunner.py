@@ -1,0 +1,126 @@
+"""Run a stage's tests: a pytest process on this machine, which reaches the app through the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import gevent
+from gevent.subprocess import PIPE, STDOUT, Popen
+
+from ccci.errors import CcciError
+from ccci.model import codec
+from ccci.model.run import StageStatus, TestCase
+from ccci.testing.context import CONTEXT_VARIABLE, REPORT, Call, Reply, TestContext
+
+GENERIC = Path(__file__).parent.parent / "testing" / "generic"
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SYSTEMROOT")
+_OUTCOMES = {"passed": StageStatus.PASS, "skipped": StageStatus.SKIP}
+
+
+@attrs.frozen
+class Outcome:
+    """What a test process found out."""
+
+    tests: list[TestCase]
+    exit_code: int
+    tail: str
+
+
+def files_of_stage(stage: str, own: Path | None) -> list[Path]:
+    """Return a stage's test files: the generic ones first, then the recipe's own.
+
+    A recipe's `test_install*.py` and `test_upgrade*.py` belong to those stages, every other
+    `test_*.py` to the stage custom.
+    """
+    generic = [GENERIC / f"test_{stage}.py"]
+    mine = sorted(own.rglob("test_*.py")) if own else []
+
+    def stage_of(path: Path) -> str:
+        named = [s for s in ("install", "upgrade") if path.name.startswith(f"test_{s}")]
+        return named[0] if named else "custom"
+
+    return generic + [path for path in mine if stage_of(path) == stage]
+
+
+
+
+def run_tests(
+    context: TestContext, files: list[Path], answer: Callable[[Call], Reply], tell: Callable[[str], None]
+) -> Outcome:
+    """Run test files and collect how each test ended.
+
+    Args:
+        context: what the tests are told.
+        files: the test files, in order.
+        answer: answers what tests ask of the host.
+        tell: called with every line that pytest prints.
+    """
+    ours, theirs = socket.socketpair()
+    words = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "ccci.testing.plugin"]
+    words += ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(files[-1].parent), "-W", "default"]
+    env = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
+    env |= {CONTEXT_VARIABLE: str(theirs.fileno()), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    process = Popen(
+        [*words, *map(str, files)], env=env, stdin=PIPE, stdout=PIPE, stderr=STDOUT, pass_fds=(theirs.fileno(),),
+        start_new_session=True,
+    )  # fmt: skip
+    theirs.close()
+    tests: list[TestCase] = []
+    talk = gevent.spawn(_talk, ours, context, answer, tests)
+    try:
+        process.stdin.close()
+        lines = [_line(raw, tell) for raw in process.stdout]
+        code = process.wait()
+        talk.join(timeout=5)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        talk.kill()
+        ours.close()
+    return Outcome(tests, code, "\n".join(lines[-30:]))
+
+
+def _line(raw: bytes, tell: Callable[[str], None]) -> str:
+    line = raw.decode("utf-8", "replace").rstrip()
+    tell(line)
+    return line
+
+
+def _talk(ours: socket.socket, context: TestContext, answer: Callable[[Call], Reply], tests: list[TestCase]) -> None:
+    stream = ours.makefile("rw", encoding="utf-8", errors="replace")
+    try:
+        _send(stream, codec.to_data(context))
+        for line in stream:
+            if line.startswith(REPORT):
+                tests.append(_case(json.loads(line.removeprefix(REPORT))))
+            else:
+                _send(stream, codec.to_data(_answer(line, answer)))
+    except OSError:
+        return  # the test process is gone; its exit code tells
+
+
+def _answer(line: str, answer: Callable[[Call], Reply]) -> Reply:
+    try:
+        return answer(codec.load(Call, line, where="a test's question"))
+    except CcciError as error:
+        return Reply(1, error=error.what)
+
+
+def _send(stream: Any, data: Any) -> None:
+    stream.write(json.dumps(data) + "\n")
+    stream.flush()
+
+
+def _case(report: dict[str, Any]) -> TestCase:
+    name = str(report["id"]).split("/")[-1]
+    status = _OUTCOMES.get(str(report["outcome"]), StageStatus.FAIL)
+    return TestCase(name, status, round(float(report["seconds"]), 3), str(report["text"]))

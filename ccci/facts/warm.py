@@ -1,0 +1,107 @@
+"""Facts about ccci's own files and the data it guards on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from pyinfra.api import StringCommand
+from typing_extensions import override
+
+from ccci.commands import archive, lock
+from ccci.commands.shell import argv, quote
+from ccci.facts.base import HostFact
+
+
+class File(HostFact["str | None"]):
+    """The text of a file, or None if there is none."""
+
+    @override
+    def command(self, path: PurePosixPath) -> StringCommand:
+        """Args: path: the file."""
+        there = quote(argv("test", "-e", path))
+        return self.shell(f"if {there}; then echo there; {quote(argv('cat', path))}; else echo absent; fi")
+
+    @override
+    def parse(self, lines: list[str]) -> str | None:
+        if lines[0] == "absent":
+            return None
+        if lines[0] != "there":
+            raise ValueError(lines[0])
+        return "\n".join(lines[1:])
+
+
+class Folder(HostFact[tuple[str, ...]]):
+    """The names in a folder, sorted; none if there is no such folder."""
+
+    @override
+    def command(self, path: PurePosixPath) -> StringCommand:
+        """Args: path: the folder."""
+        return self.shell(f"if {quote(argv('test', '-d', path))}; then {quote(argv('ls', '-1A', path))}; fi")
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        return tuple(sorted(line for line in lines if line))
+
+
+class Digests(HostFact[tuple[str, ...]]):
+    """The sha256 of each folder's deterministic tar stream, in the order asked for."""
+
+    @override
+    def command(self, folders: Sequence[str]) -> StringCommand:
+        """Args: folders: absolute paths on the host."""
+        self.count = len(folders)
+        text = " && ".join(archive.digest(PurePosixPath(folder)) for folder in folders) or "true"
+        return self.shell(text, timeout=3600)
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        digests = tuple(line for line in lines if line)
+        if len(digests) != self.count or any(len(digest) != 64 for digest in digests):  # noqa: PLR2004
+            raise ValueError(f"{digests!r} are not {self.count} digests")
+        return digests
+
+
+class ChangedSince(HostFact[tuple[str, ...]]):
+    """For each folder one path in it that changed after a mark; nothing if none did."""
+
+    @override
+    def command(self, folders: Sequence[str], mark: PurePosixPath) -> StringCommand:
+        """Args: folders: absolute paths on the host; mark: the file whose mtime counts."""
+        there = quote(argv("test", "-e", mark))
+        looks = " && ".join(archive.changed_since(PurePosixPath(folder), mark) for folder in folders) or "true"
+        return self.shell(f"if {there}; then {looks}; else echo no mark; fi", timeout=600)
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        return tuple(line for line in lines if line)
+
+
+class LockHolder(HostFact["str | None"]):
+    """Who holds an app's lock, in words; None if nobody does."""
+
+    @override
+    def command(self, home: PurePosixPath) -> StringCommand:
+        """Args: home: the app's folder."""
+        return self.shell(lock.is_free(home))
+
+    @override
+    def parse(self, lines: list[str]) -> str | None:
+        if lines[0] == "free":
+            return None
+        if lines[0] != "held":
+            raise ValueError(lines[0])
+        return "\n".join(lines[1:]).strip()
+
+
+class Exists(HostFact[bool]):
+    """Whether a path exists."""
+
+    @override
+    def command(self, path: PurePosixPath) -> StringCommand:
+        """Args: path: anything."""
+        return self.shell(f"{quote(argv('test', '-e', path))} && echo yes || echo no")
+
+    @override
+    def parse(self, lines: list[str]) -> bool:
+        return {"yes": True, "no": False}[lines[0]]

@@ -1,0 +1,254 @@
+"""What Swarm says of a stack, and what that means: pure.
+
+`judge` is the heart of the health gate (design, section 6). It reads the Engine API's services and
+tasks and answers ready, waiting or hopeless, always with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+import attrs
+
+CRASHES_UNTIL_HOPELESS = 3
+_ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed")
+_DEAD = ("failed", "rejected")
+_UP = "running"
+
+
+@attrs.frozen
+class Task:
+    """One task: its service's id, slot, state, image, error and times (seconds since the epoch)."""
+
+    service: str
+    slot: str
+    state: str
+    desired: str
+    image: str
+    error: str
+    exit_code: int
+    since: float
+    created: float
+    container: str
+
+
+@attrs.frozen
+class StackService:
+    """One service of the stack as Swarm holds it."""
+
+    id: str
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    replicas: int | None
+    update_state: str
+    update_message: str
+
+
+@attrs.frozen
+class StackState:
+    """All of a stack at one instant. `now` is the host's clock, in seconds since the epoch."""
+
+    stack: str
+    services: tuple[StackService, ...]
+    tasks: tuple[Task, ...]
+    now: float
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the service `app`, where Co-op Cloud keeps version and commit."""
+        for service in self.services:
+            if service.name == f"{self.stack}_app":
+                return service.labels
+        return {}
+
+
+@attrs.frozen
+class Wanted:
+    """What the gate waits for: image and replicas by service key, and labels of the service app.
+
+    Attributes:
+        services: (image, replicas) by service key; replicas None means one a node.
+        labels: labels that the service `app` must have.
+        settle: seconds for which the newest task must have been running.
+        since: tasks created before this (seconds since the epoch, host's clock) are history.
+    """
+
+    services: Mapping[str, tuple[str, int | None]]
+    labels: Mapping[str, str]
+    settle: float = 1.0
+    since: float = 0.0
+
+
+class Health(Enum):
+    """The three answers."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    HOPELESS = "hopeless"
+
+
+@attrs.frozen
+class Judgement:
+    """An answer with its reason; `service` is the service to blame, if there is one."""
+
+    health: Health
+    reason: str
+    service: str = ""
+
+
+def judge(state: StackState, want: Wanted) -> Judgement:
+    """Say whether the stack is what was asked for, may become it, or never will."""
+    found = {s.name.removeprefix(f"{state.stack}_"): s for s in state.services}
+    if extra := sorted(set(found) - set(want.services)):
+        return _waiting(f"service {extra[0]} should be gone", extra[0])
+    if missing := sorted(set(want.services) - set(found)):
+        return _waiting(f"service {missing[0]} is not there yet", missing[0])
+    waiting: Judgement | None = None
+    for key in sorted(found):
+        verdict = _judge_service(key, found[key], state, want)
+        if verdict.health is Health.HOPELESS:
+            return verdict
+        if verdict.health is Health.WAITING and waiting is None:
+            waiting = verdict
+    return waiting or _judge_whole(state, want)
+
+
+def _judge_whole(state: StackState, want: Wanted) -> Judgement:
+    for label, value in want.labels.items():
+        if state.labels.get(label) != value:
+            have = state.labels.get(label, "nothing")
+            return _waiting(f"service app says {label}={have}, not {value}", "app")
+    newest = max((t.since for t in state.tasks if t.state == _UP), default=state.now)
+    if state.now - newest < want.settle:
+        return _waiting(f"all services run; watching for {want.settle:g} s that they stay up")
+    return Judgement(Health.READY, "all services run as asked")
+
+
+def _judge_service(key: str, service: StackService, state: StackState, want: Wanted) -> Judgement:
+    image, replicas = want.services[key]
+    tasks = [t for t in state.tasks if t.service == service.id]
+    recent = [t for t in tasks if t.created >= want.since and t.state in _DEAD]
+    if hopeless := _hopeless(key, service, image, recent):
+        return hopeless
+    if bare(service.image) != bare(image):
+        return _waiting(f"service {key} is at {bare(service.image)}, not {bare(image)}", key)
+    if service.update_state in ("updating", "paused"):
+        return _waiting(f"service {key}: update under way ({_newest_word(tasks)})", key)
+    up = [t for t in tasks if t.state == _UP and t.desired == _UP and bare(t.image) == bare(image)]
+    wanted = replicas if replicas is not None else max(1, len({t.slot for t in tasks if t.desired == _UP}))
+    if len(up) < wanted:
+        return _waiting(f"service {key}: {len(up)} of {wanted} tasks run ({_newest_word(tasks)})", key)
+    stale = [t for t in tasks if t.state == _UP and t.desired != _UP]
+    if stale or len(up) > wanted:
+        return _waiting(f"service {key}: an old task is still running", key)
+    return Judgement(Health.READY, f"service {key} runs {bare(image)}", key)
+
+
+def _hopeless(key: str, service: StackService, image: str, dead: list[Task]) -> Judgement | None:
+    cause = cause_of(dead)
+    if missing := next((t for t in dead if _no_image(t.error)), None):
+        return _no(f"service {key}: image {bare(missing.image)} does not exist ({missing.error})", key)
+    if service.update_state in _ROLLED_BACK:
+        back = "" if bare(service.image) == bare(image) else f" to {bare(service.image)}"
+        return _no(f"service {key}: Swarm rolled the update back{back} by itself; cause: {cause}", key)
+    if service.update_state == "paused":
+        return _no(f"service {key}: Swarm paused the update; cause: {cause}", key)
+    by_slot: dict[str, int] = {}
+    for task in dead:
+        by_slot[task.slot] = by_slot.get(task.slot, 0) + 1
+    if by_slot and max(by_slot.values()) >= CRASHES_UNTIL_HOPELESS:
+        return _no(f"service {key}: crash loop, {max(by_slot.values())} tasks died; cause: {cause}", key)
+    return None
+
+
+def cause_of(dead: list[Task]) -> str:
+    """Return why the newest of these tasks died, in words."""
+    if not dead:
+        return "no task error is on record"
+    last = max(dead, key=lambda t: t.since)
+    if "unhealthy" in last.error:
+        return f"its healthcheck never passed ({last.error})"
+    code = f", exit code {last.exit_code}" if last.exit_code else ""
+    return f"{last.error or 'task ' + last.state}{code}"
+
+
+def _no_image(error: str) -> bool:
+    text = error.lower()
+    return "no such image" in text or "manifest unknown" in text or "pull access denied" in text
+
+
+def _newest_word(tasks: list[Task]) -> str:
+    if not tasks:
+        return "no task yet"
+    last = max(tasks, key=lambda t: t.created)
+    return f"newest task {last.state}: {last.error}" if last.error else f"newest task {last.state}"
+
+
+def _waiting(reason: str, service: str = "") -> Judgement:
+    return Judgement(Health.WAITING, reason, service)
+
+
+def _no(reason: str, service: str) -> Judgement:
+    return Judgement(Health.HOPELESS, reason, service)
+
+
+def bare(image: str) -> str:
+    """Return an image's name without the digest that a registry's answer appends."""
+    return image.split("@", 1)[0]
+
+
+def read_stack(stack: str, services: list[Any], tasks: list[Any], now: float) -> StackState:
+    """Build a StackState from the Engine API's JSON (v1.40: GET /services, GET /tasks).
+
+    Raises:
+        KeyError, TypeError, ValueError: the JSON has not the form that the API promises.
+    """
+    return StackState(
+        stack=stack,
+        services=tuple(_service(s) for s in services),
+        tasks=tuple(_task(t) for t in tasks),
+        now=now,
+    )
+
+
+def _service(data: Any) -> StackService:
+    spec = data["Spec"]
+    mode = spec.get("Mode") or {}
+    update = data.get("UpdateStatus") or {}
+    return StackService(
+        id=data["ID"],
+        name=spec["Name"],
+        image=spec["TaskTemplate"]["ContainerSpec"]["Image"],
+        labels=dict(spec.get("Labels") or {}),
+        replicas=(mode.get("Replicated") or {}).get("Replicas") if "Global" not in mode else None,
+        update_state=update.get("State") or "",
+        update_message=update.get("Message") or "",
+    )
+
+
+def _task(data: Any) -> Task:
+    status = data["Status"]
+    container = status.get("ContainerStatus") or {}
+    return Task(
+        service=data["ServiceID"],
+        slot=str(data.get("Slot") or data.get("NodeID") or ""),
+        state=status["State"],
+        desired=data["DesiredState"],
+        image=data["Spec"]["ContainerSpec"]["Image"],
+        error=status.get("Err") or "",
+        exit_code=int(container.get("ExitCode") or 0),
+        since=timestamp(status["Timestamp"]),
+        created=timestamp(data["CreatedAt"]),
+        container=container.get("ContainerID") or "",
+    )
+
+
+def timestamp(text: str) -> float:
+    """Return Docker's time (RFC 3339, up to nine decimals, UTC) as seconds since the epoch."""
+    whole, _, rest = text.removesuffix("Z").partition(".")
+    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return moment.timestamp() + (float(f"0.{rest}") if rest else 0.0)

@@ -1,0 +1,148 @@
+"""Operations on a Swarm stack: deploy, wait for health, undeploy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from pathlib import PurePosixPath
+
+import gevent
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ccci.commands import docker, files
+from ccci.commands.lock import Fence, fenced
+from ccci.commands.shell import all_of, argv, command, quote
+from ccci.errors import GateFailed, InfrastructureError
+from ccci.facts.base import read
+from ccci.facts.docker import Stack, StackLeftovers
+from ccci.facts.http import Served
+from ccci.model import envfile
+from ccci.model.deployment import INPUTS_LABEL, Deployment
+from ccci.model.recipe import Health as HealthSettings
+from ccci.model.stack import Health, Judgement, StackState, judge
+
+POLL = 0.15  # seconds between two looks
+Told = Callable[[str], None]
+Commands = Generator[StringCommand, None, None]
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+@operation()
+def deploy(deployment: Deployment, *, tree: PurePosixPath, scratch: PurePosixPath, fence: Fence | None = None) -> Commands:
+    """Deploy a stack, or nothing if just this is deployed already.
+
+    + deployment: what to deploy, from `ccci.model.deployment.plan`
+    + tree: the worktree of the commit on the host
+    + scratch: the run's folder on the host, for the environment (0600) and the extra compose file
+    + fence: only while this run owns the app
+
+    **Example:**
+
+    .. code:: python
+
+        deploy(deployment, tree=PurePosixPath("/srv/tree"), scratch=PurePosixPath("/srv/run"))
+    """
+    app = deployment.app
+    state = read(host, Stack, stack=app.stack)
+    there = {service.name.removeprefix(f"{app.stack}_") for service in state.services}
+    if there == set(deployment.compose.services) and state.labels.get(INPUTS_LABEL) == deployment.inputs:
+        host.noop(f"{app.stack} is deployed from these inputs already")
+        return
+    env, extra = scratch / "deploy.env", scratch / "extra.yml"
+    yield command(files.write(env, mode="0600"), stdin=envfile.render(deployment.env))
+    yield command(files.write(extra, mode="0600"), stdin=deployment.extra)
+    for name, rewritten in deployment.rewrites.items():
+        yield command(files.write(tree / name), stdin=rewritten)
+    paths = [*deployment.files, str(extra)]
+    text = all_of(
+        argv("cd", tree), "set -a", argv(".", env), "set +a",
+        docker.stack_deploy(app.stack, paths, resolve_image="never"),
+    )  # fmt: skip
+    yield command(fenced(text, fence), timeout=300)
+
+
+@operation()
+def undeploy(stack: str, *, timeout: float = 120.0, fence: Fence | None = None) -> Commands:
+    """Remove a stack and wait until its tasks, networks and mounts are gone; volumes stay.
+
+    + stack: its name
+    + timeout: seconds until it counts as stuck
+    + fence: only while this run owns the app
+    """
+    if not read(host, StackLeftovers, stack=stack).running:
+        host.noop(f"{stack} is not deployed")
+        return
+    yield command(fenced(docker.stack_rm(stack), fence), timeout=120)
+    deadline = time.monotonic() + timeout
+    while left := read(host, StackLeftovers, stack=stack).running:
+        if time.monotonic() > deadline:
+            raise InfrastructureError(
+                f"stack {stack} does not go away: {', '.join(left[:5])} still there after {timeout:g} s",
+                hint=f"look at `docker stack ps {stack}` and `journalctl -u docker` on the host",
+            )
+        gevent.sleep(POLL)
+
+
+@operation(is_idempotent=True)
+def health_gate(
+    deployment: Deployment, health: HealthSettings, *, since: float = 0.0, tell: Told = _silent
+) -> Commands:
+    """Wait until a stack is what was asked for and serves; fail at once on what cannot heal.
+
+    Changes nothing. See docs/design.md, "Health gate".
+
+    + deployment: what was deployed
+    + health: path, accepted statuses, timeout and settle time in seconds
+    + since: tasks created before this (seconds since the epoch, by the host's clock) are history
+    + tell: called with what the gate waits for, each time that changes
+    """
+    wanted = deployment.wanted(settle=health.settle, since=since)
+    deadline = time.monotonic() + health.timeout
+    said = ""
+    while True:
+        verdict = judge(read(host, Stack, stack=deployment.app.stack), wanted)
+        if verdict.health is Health.READY:
+            verdict = _served(deployment.app.domain, health)
+            if verdict.health is Health.READY:
+                host.noop(verdict.reason)
+                break
+        if verdict.health is Health.HOPELESS:
+            raise GateFailed(verdict.reason)
+        if verdict.reason != said:
+            said = verdict.reason
+            tell(said)
+        if time.monotonic() > deadline:
+            raise GateFailed(f"not healthy within {health.timeout:g} s: {said}")
+        gevent.sleep(POLL)
+    yield from ()
+
+
+def _served(domain: str, health: HealthSettings) -> Judgement:
+    answer = read(host, Served, domain=domain, path=health.path)
+    where = f"https://{domain}{health.path}"
+    if answer.status in health.status:
+        return Judgement(Health.READY, f"{where} answers {answer.status}")
+    said = f"answers {answer.status}" if answer.status else f"does not answer: {answer.error or 'nothing came'}"
+    return Judgement(Health.WAITING, f"{where} {said}")
+
+
+def container_of(state: StackState, service: str) -> str:
+    """Return the id of the newest running container of a service.
+
+    Raises:
+        InfrastructureError: none runs.
+    """
+    ids = {s.id for s in state.services if s.name == f"{state.stack}_{service}"}
+    running = [t for t in state.tasks if t.service in ids and t.state == "running" and t.container]
+    if not running:
+        raise InfrastructureError(f"service {service} of {state.stack} has no running container")
+    return max(running, key=lambda t: t.created).container
+
+
+def logs_of(stack: str, service: str, lines: int) -> str:
+    """Return shell text that prints a service's last log lines."""
+    return quote(argv("docker", "service", "logs", "--raw", "--tail", lines, f"{stack}_{service}")) + " 2>&1"

@@ -1,0 +1,182 @@
+"""The verbs of an app's life: bring up, upgrade, gate, take down."""
+
+from __future__ import annotations
+
+import secrets as random
+import string
+from collections.abc import Mapping
+
+import attrs
+
+from ccci import paths
+from ccci.commands.docker import APP_LABEL, RUN_LABEL
+from ccci.commands.shell import command
+from ccci.engine.run import Run
+from ccci.engine.session import Session, current
+from ccci.engine.steps import step
+from ccci.errors import CommandFailed, DeployFailed, GateFailed, UsageError
+from ccci.facts.docker import DockerEngine, Secrets, Stack
+from ccci.facts.warm import File
+from ccci.model import envfile
+from ccci.model.app import App
+from ccci.model.deployment import Deployment, Files, Place, app_env, plan, sample_env
+from ccci.model.envfile import SecretSpec
+from ccci.model.recipe import Health
+from ccci.model.run import Release
+from ccci.operations.recipe import worktree
+from ccci.operations.record import secrets_present
+from ccci.operations.stack import deploy, health_gate, logs_of, undeploy
+from ccci.steps.head import read_files
+
+SECRET_LENGTH = 32  # characters, where the recipe names none
+LOG_LINES = 15
+
+
+@step("deploying {1.version} fresh at {0}")
+def deploy_fresh(app: App, release: Release, run: Run) -> None:
+    """Bring a new app up with an env file made from the recipe's sample."""
+    env = app_env(_files(run, release), app, release, run.recipe.meta.env)
+    bring_up(run, app, release, env)
+
+
+def ensure_deployed(app: App, run: Run) -> None:
+    """Deploy the head fresh if no stage before this one has deployed the app."""
+    if app.domain not in run.session.deployments:
+        run.expected_deploys += 1
+        deploy_fresh(app, run.head, run)
+        gate(app, run)
+
+
+@step("deploying canonical {0} at known-good")
+def deploy_canonical(app: App, run: Run) -> None:
+    """Bring the canonical up at known-good, on its forks if the run has them."""
+    canonical = run.canonical
+    if canonical is None:
+        raise UsageError(f"{app.recipe} has no canonical")
+    release = Release(canonical.record.commit, canonical.record.version, released=True)
+    bring_up(run, app, release, canonical_env(run, app, release))
+
+
+@step("upgrading {0} in place to {1.version} ({1.short})")
+def upgrade_in_place(app: App, to: Release, run: Run) -> None:
+    """Deploy another commit over the running app: same volumes, env file kept, new variables added."""
+    session = run.session
+    before = session.deployments[app.domain].place.env
+    env = {**sample_env(_files(run, to)), **before, "TYPE": f"{app.recipe}:{to.version or to.short}"}
+    deployment = _plan(run, app, to, env)
+    if deployment.inputs == session.deployments[app.domain].inputs:
+        raise DeployFailed(f"the head is what {app.domain} already runs: there is nothing to upgrade")
+    _deploy(run, deployment)
+
+
+@step("waiting until {0} is healthy")
+def gate(app: App, run: Run) -> None:
+    """Pass the health gate, or fail with the reason and the log of the service to blame."""
+    session, health = run.session, run.recipe.meta.health
+    if session.settings.gate_timeout:
+        health = attrs.evolve(health, timeout=session.settings.gate_timeout)
+    deployment = session.deployments[app.domain]
+    try:
+        pass_gate(session, deployment, health)
+    except GateFailed as error:
+        raise GateFailed(error.what, hint=error.hint, detail=service_log(session, deployment, error.what)) from error
+
+
+def pass_gate(session: Session, deployment: Deployment, health: Health) -> None:
+    """Run the gate operation with this session's clock and listener."""
+    since = session.deployed_since[deployment.app.domain]
+    session.perform(health_gate, deployment, health, since=since, tell=session.waiting)
+
+
+@step("undeploying {0}")
+def take_down(app: App) -> None:
+    """Remove the app's stack and wait until its tasks, networks and mounts are gone."""
+    session = current()
+    session.perform(undeploy, app.stack, fence=session.fence(app))
+    session.deployments.pop(app.domain, None)
+
+
+def canonical_env(run: Run, app: App, release: Release) -> Mapping[str, str]:
+    """Return the canonical's env file, or the one that a new app would get if it has none."""
+    text = run.session.read(File, path=app.env_file)
+    if text is None:
+        return app_env(_files(run, release), app, release, run.recipe.meta.env)
+    return envfile.parse(text, where=str(app.env_file))
+
+
+def bring_up(run: Run, app: App, release: Release, env: Mapping[str, str]) -> None:
+    """Deploy an app that is not deployed, and count it."""
+    fresh = app.domain not in run.session.deployments
+    _deploy(run, _plan(run, app, release, env))
+    run.session.deploys += fresh
+
+
+def _files(run: Run, release: Release) -> Files:
+    if release.commit not in run.files:
+        run.files[release.commit] = read_files(run.session, run.recipe.name, release.commit)
+    return run.files[release.commit]
+
+
+def _plan(run: Run, app: App, release: Release, env: Mapping[str, str]) -> Deployment:
+    engine = run.session.read(DockerEngine)
+    forks = run.session.forks.get(app.domain, {})
+    place = Place(app, env, forks=forks, dnsrr=not engine.ipvs, chaos=not release.released)
+    return plan(_files(run, release), release, place)
+
+
+def _deploy(run: Run, deployment: Deployment) -> None:
+    session, app, release = run.session, deployment.app, deployment.release
+    scratch = paths.SCRATCH / session.run_id
+    tree = scratch / f"tree-{release.commit[:12]}"
+    session.perform(worktree, paths.recipe_clone(app.recipe), path=tree, commit=release.commit)
+    _make_secrets(session, deployment)
+    session.deployed_since[app.domain] = session.read(Stack, stack=app.stack).now
+    try:
+        session.perform(deploy, deployment, tree=tree, scratch=scratch, fence=session.fence(app))
+    except CommandFailed as error:
+        raise _refused(error, deployment) from error
+    session.deployments[app.domain] = deployment
+
+
+def _refused(error: CommandFailed, deployment: Deployment) -> Exception:
+    """Tell a recipe that docker refuses from a docker that does not answer."""
+    text = error.detail or ""
+    if any(word in text for word in ("Cannot connect to the Docker daemon", "error during connect", "rpc error")):
+        if "only updates to Labels are allowed" not in text:
+            return error
+    hint = None
+    if "only updates to Labels are allowed" in text:
+        hint = "a config or secret changed but kept its name: raise its version in abra.sh"
+    last = text.splitlines()[-1] if text else error.what
+    return DeployFailed(f"docker refused the stack of {deployment.release.short}: {last}", hint=hint, detail=text)
+
+
+def _make_secrets(session: Session, deployment: Deployment) -> None:
+    if not deployment.secrets:
+        return
+    known = session.read(Secrets)
+    missing = {name: spec for name, spec in deployment.secrets.items() if name not in known}
+    if given := sorted(name for name, spec in missing.items() if not spec.generate):
+        raise UsageError(
+            f"the recipe wants {given[0]} from its operator (generate=false), and it is not there",
+            hint=f"on the host: docker secret create {given[0]} -",
+        )
+    values = {name: make_secret(spec) for name, spec in missing.items()}
+    labels = {APP_LABEL: deployment.app.domain, RUN_LABEL: session.run_id}
+    session.perform(secrets_present, values, labels=labels, fence=session.fence(deployment.app))
+
+
+def make_secret(spec: SecretSpec) -> str:
+    """Return a new random secret by the recipe's rule for it."""
+    alphabet = "0123456789abcdef" if spec.charset == "hex" else string.ascii_letters + string.digits
+    return "".join(random.choice(alphabet) for _ in range(spec.length or SECRET_LENGTH))
+
+
+def service_log(session: Session, deployment: Deployment, reason: str) -> str:
+    """Return the last log lines of the service that a reason names; empty if there are none."""
+    service = next((name for name in deployment.compose.services if f"service {name}" in reason), "app")
+    if service not in deployment.compose.services:
+        return ""
+    text = logs_of(deployment.app.stack, service, LOG_LINES)
+    _, output = session.host.run_shell_command(command(text, timeout=10))
+    return "\n".join(output.stdout_lines[-LOG_LINES:])

@@ -1,0 +1,190 @@
+"""Known-good moves here and nowhere else: whole, at the very end, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import attrs
+
+from ccci.engine.run import Run
+from ccci.engine.session import Session, current, utc_now
+from ccci.engine.steps import cleaned_up, step
+from ccci.errors import SnapshotBroken
+from ccci.facts.docker import StackLeftovers
+from ccci.facts.warm import ChangedSince
+from ccci.model import codec
+from ccci.model.app import App
+from ccci.model.canonical import CanonicalRecord, Manifest, Status, VolumeRecord
+from ccci.model.deployment import app_env
+from ccci.model.envfile import render
+from ccci.model.run import KnownGoodChange, Release
+from ccci.operations.record import file_written, marked, moved, swapped_in
+from ccci.operations.volume import snapshot_volumes
+from ccci.steps.app import bring_up, canonical_env, gate, take_down
+from ccci.steps.guards import check_idle
+from ccci.steps.recover import app_of, recover_canonical, settle_snapshot
+from ccci.steps.registry import (
+    clear_journal,
+    find_canonical,
+    proof_mark,
+    record_path,
+    snapshot_path,
+    volume_folders,
+    write_journal,
+    write_record,
+)
+from ccci.steps.stages import stage
+
+
+def promote(run: Run) -> None:
+    """Make the released head known-good, after a green cold run without a ref.
+
+    The canonical is brought up at the head once (on its data, or fresh if it has none), gated, taken
+    down and snapshotted; only then are snapshot and record swapped in. Any failure before that leaves
+    the old known-good, and the run is red.
+
+    Adds one sentence to the run's summary.
+    """
+    if reason := _why_not(run):
+        run.summary.append(f"known-good {_unchanged(run)}: {reason}")
+        return
+    session, app = run.session, app_of(run.session, run.recipe.name)
+    with stage(run, "promote"):
+        session.lock(app)
+        try:
+            if found := recover_canonical(app):
+                session.say(found, keep=True)
+            run.canonical = find_canonical(session, app.recipe)
+            if run.canonical is not None and run.canonical.record.commit == run.head.commit:
+                run.summary.append(f"known-good {_unchanged(run)}: it is this release already")
+                return
+            if run.canonical is not None:
+                check_idle(session, run.canonical)
+            run.summary.append(_promote_locked(run, app))
+        finally:
+            session.unlock(app)
+
+
+def _why_not(run: Run) -> str:
+    if run.request.ref:
+        return "a run with --ref never promotes"
+    if not run.head.released:
+        return "an unreleased commit is never promoted"
+    if not run.complete:
+        return "only a run of all stages promotes"
+    known = run.canonical
+    if known is not None and run.head.parsed < Release("", known.known_good, released=True).parsed:
+        return f"{run.head.version} is older"
+    return ""
+
+
+def _unchanged(run: Run) -> str:
+    return f"UNCHANGED ({run.canonical.known_good})" if run.canonical else "not seeded"
+
+
+def _promote_locked(run: Run, app: App) -> str:
+    session, before = run.session, run.canonical
+    run.known_good = KnownGoodChange(
+        before=before.known_good if before else "", digest_before=before.record.snapshot if before else ""
+    )
+    run.expected_deploys += 1
+    write_journal(session, app, forked=False, promoting=True)
+    try:
+        start_promotion(app, run)
+        env = session.deployments[app.domain].place.env
+        gate(app, run)
+        take_down(app)
+        record = commit_known_good(app, run.head)
+        session.perform(file_written, app.env_file, text=render(dict(env)), mode="0600", fence=session.fence(app))
+    except BaseException:
+        _undo(run, app)
+        raise
+    clear_journal(session, app)
+    run.known_good = attrs.evolve(run.known_good, after=record.version, digest_after=record.snapshot)
+    was = f"was {before.known_good}" if before else "seeded"
+    return f"known-good is now {record.version} ({was}); canonical idle, volume retained"
+
+
+def _undo(run: Run, app: App) -> None:
+    """Bring the canonical back to where it was; the promotion's own error stays the first."""
+    session = run.session
+    with session.shielded():
+        try:
+            recover_canonical(app)
+        except Exception as error:  # noqa: BLE001  (the cause is already on its way)
+            session.say(f"clean-up failed: {error}", keep=True)
+
+
+@step("bringing canonical {0} up at the new release")
+def start_promotion(app: App, run: Run) -> None:
+    """Deploy the head at the canonical's domain: on its volumes, or fresh if there is no canonical yet."""
+    session, known = run.session, run.canonical
+    if known is not None:
+        write_record(session, app, attrs.evolve(known.record, status=Status.DIRTY, run=session.run_id))
+        env = canonical_env(run, app, run.head)
+    else:
+        env = app_env(run.files[run.head.commit], app, run.head, run.recipe.meta.env)
+    bring_up(run, app, run.head, {**env, "TYPE": f"{app.recipe}:{run.head.version}"})
+
+
+@step("taking the snapshot of {0}")
+def commit_known_good(app: App, release: Release) -> CanonicalRecord:
+    """Snapshot the undeployed canonical and make that known-good: the one place where it moves.
+
+    Order of writes: new snapshot complete and read back; renamed into place, the old one beside it;
+    canonical.json renamed into place: from here on the new known-good counts; the old snapshot goes.
+
+    Raises:
+        SnapshotBroken: an archive does not read back as what was written, or the data changed meanwhile.
+    """
+    session = current()
+    new, fence = snapshot_path(app).with_name("snapshot.new"), session.fence(app)
+    mark = proof_mark(app).with_suffix(".new")
+    session.perform(marked, mark, fence=fence)
+    records = take_snapshot(session, app, canonical_volumes(session, app), new)
+    manifest = Manifest(Manifest.SCHEMA, app.recipe, release.version, release.commit, utc_now(), records)
+    if changed := session.read(ChangedSince, folders=list(volume_folders(session, manifest).values()), mark=mark):
+        raise SnapshotBroken(f"{changed[0]} changed while {app.domain} was snapshotted")
+    session.perform(file_written, new / "manifest.json", text=codec.dump(manifest), fence=fence)
+    record = CanonicalRecord(
+        schema=CanonicalRecord.SCHEMA,
+        recipe=app.recipe,
+        domain=app.domain,
+        version=release.version,
+        commit=release.commit,
+        status=Status.IDLE,
+        snapshot=manifest.digest,
+        secrets=list(session.read(StackLeftovers, stack=app.stack).secrets),
+        updated=utc_now(),
+    )
+    session.perform(swapped_in, new, at=snapshot_path(app), fence=fence)
+    session.perform(file_written, record_path(app), text=codec.dump(record), fence=fence)
+    session.perform(moved, mark, to=proof_mark(app), fence=fence)
+    settle_snapshot(app)
+    return record
+
+
+def canonical_volumes(session: Session, app: App) -> dict[str, str]:
+    """Return the canonical's volumes by key: those under its stack's name."""
+    names = session.read(StackLeftovers, stack=app.stack).volumes
+    return {name.removeprefix(f"{app.stack}_"): name for name in names}
+
+
+def take_snapshot(session: Session, app: App, volumes: dict[str, str], into: PurePosixPath) -> dict[str, VolumeRecord]:
+    """Archive volumes and return a record of each.
+
+    Raises:
+        SnapshotBroken: an archive does not read back as what was written.
+    """
+    output = session.perform_for_output(snapshot_volumes, volumes, into=into, fence=session.fence(app))
+    lines = [line for line in output if line]
+    keys = sorted(volumes)
+    if len(lines) != 3 * len(keys):
+        raise SnapshotBroken(f"the snapshot of {app.domain} was cut short", detail="\n".join(lines[-5:]))
+    records = {}
+    for index, key in enumerate(keys):
+        written, back, size = lines[3 * index : 3 * index + 3]
+        if written != back:
+            raise SnapshotBroken(f"the archive of {volumes[key]} reads back as {back[:12]}, not {written[:12]}")
+        records[key] = VolumeRecord(volumes[key], written, int(size))
+    return records

@@ -1,0 +1,209 @@
+"""Put things back: after a run, after a run that died, and for cold apps to the last trace."""
+
+from __future__ import annotations
+
+from ccci import paths
+from ccci.commands.docker import RUN_LABEL
+from ccci.engine.session import Session, current
+from ccci.engine.steps import cleaned_up, step
+from ccci.errors import InfrastructureError, SnapshotBroken
+from ccci.facts.docker import StackLeftovers, Volumes
+from ccci.facts.warm import Folder, LockHolder
+from ccci.model.app import App, canonical_app
+from ccci.model.canonical import Canonical, Journal, Manifest, Status
+from ccci.operations.recipe import no_worktrees
+from ccci.operations.record import moved, removed, secrets_removed, swapped_in
+from ccci.operations.volume import remove_volumes, restore_volumes
+from ccci.steps.app import take_down
+from ccci.steps.registry import (
+    changed,
+    clear_journal,
+    digest_now,
+    find_canonical,
+    read_journal,
+    read_manifest,
+    read_record,
+    snapshot_path,
+    untouched,
+    write_record,
+)
+
+
+@step("dropping the run's forks of {0}")
+def drop_forks(app: App, run_id: str) -> None:
+    """Remove the forks of a run and the volume that holds what they differ in."""
+    session = current()
+    mine = [v.name for v in session.read(Volumes).values() if v.labels.get(RUN_LABEL) == run_id]
+    # the forks first: they are mounted from what lies in the scratch volume
+    session.perform(remove_volumes, sorted(mine, reverse=True), fence=session.fence(app))
+
+
+@step("removing what only the head had at {0}")
+def remove_strangers(app: App, canonical: Canonical) -> None:
+    """Remove volumes and secrets under the canonical's name that known-good does not have."""
+    session = current()
+    kept = {record.volume for record in canonical.manifest.volumes.values()}
+    left = session.read(StackLeftovers, stack=app.stack)
+    session.perform(remove_volumes, [v for v in left.volumes if v not in kept], fence=session.fence(app))
+    strangers = [name for name in left.secrets if name not in canonical.record.secrets]
+    session.perform(secrets_removed, strangers, fence=session.fence(app))
+
+
+@step("restoring known-good data of {0}")
+def restore_known_good(app: App, canonical: Canonical) -> None:
+    """Make the volumes equal to the snapshot, proven by digest."""
+    session = current()
+    session.perform(restore_volumes, canonical.manifest, snapshot=snapshot_path(app), fence=session.fence(app))
+
+
+@step("proving that {0} is known-good")
+def prove(app: App, canonical: Canonical, *, cheaply: bool) -> str:
+    """Prove that the canonical's data are known-good's, and say how.
+
+    Args:
+        app: the canonical's app.
+        canonical: what it must equal.
+        cheaply: whether change times may be the proof: only if nothing was mounted for writing.
+
+    Raises:
+        SnapshotBroken: they are not.
+    """
+    session = current()
+    if cheaply and untouched(session, canonical):
+        return "nothing in the volumes changed since they were last proven"
+    digest = digest_now(session, canonical)
+    if digest != canonical.record.snapshot:
+        raise SnapshotBroken(
+            f"the data of {app.domain} are not known-good's: digest {digest[:12]}, not {canonical.record.snapshot[:12]}",
+            hint=f"`ccci canonical restore {app.recipe}` puts known-good back",
+        )
+    return "every volume has the digest of the snapshot"
+
+
+@step("removing the run's worktrees of {1}")
+def drop_scratch(run_id: str, recipe: str) -> None:
+    """Remove a run's folder on the host: worktrees, environment, extra compose file."""
+    current().perform(no_worktrees, paths.recipe_clone(recipe), scratch=paths.SCRATCH / run_id)
+
+
+@step("marking {0} idle")
+def mark_idle(app: App, canonical: Canonical) -> None:
+    """Write `idle` and remove the journal: the last thing that a run does to a canonical."""
+    session = current()
+    write_record(session, app, changed(canonical.record, Status.IDLE))
+    clear_journal(session, app)
+
+
+def recover_canonical(app: App) -> str:
+    """Bring a canonical whose run died back to known-good; the app must be locked.
+
+    Returns:
+        What was found and done, or an empty text if nothing was wrong.
+    """
+    session = current()
+    journal, record = read_journal(session, app), read_record(session, app)
+    if journal is None and (record is None or record.status is not Status.DIRTY):
+        return ""
+    dead = journal.run_id if journal else (record.run if record else "")
+    take_down(app)
+    if dead:
+        drop_forks(app, dead)
+        drop_scratch(dead, app.recipe)
+    settle_snapshot(app)
+    canonical = find_canonical(session, app.recipe)
+    if canonical is None:
+        forget(app)
+        return f"run {dead} died before {app.recipe} had a known-good: what it left was removed"
+    remove_strangers(app, canonical)
+    how = _back_to_known_good(app, canonical, journal)
+    mark_idle(app, canonical)
+    return f"run {dead or '?'} was interrupted; {app.domain} is back at known-good {canonical.known_good} ({how})"
+
+
+def _back_to_known_good(app: App, canonical: Canonical, journal: Journal | None) -> str:
+    if journal is None or not journal.forked or not untouched(current(), canonical):
+        restore_known_good(app, canonical)
+        return prove(app, canonical, cheaply=False)
+    return prove(app, canonical, cheaply=True)
+
+
+@step("looking at the snapshots of {0}")
+def settle_snapshot(app: App) -> None:
+    """Undo the middle of an interrupted promotion: the snapshot that the record names is put in place."""
+    session = current()
+    at = snapshot_path(app)
+    record = read_record(session, app)
+    old, back, new = (at.with_name(f"snapshot.{end}") for end in ("ccci-old", "back", "new"))
+    have = read_manifest(session, at)
+    if record is not None and (have is None or have.digest != record.snapshot):
+        found = [folder for folder in (old, back) if _is(read_manifest(session, folder), record.snapshot)]
+        if not found:
+            raise SnapshotBroken(
+                f"no snapshot of {app.recipe} is the one that canonical.json names",
+                hint=f"look at {app.home} on the host; known-good cannot be proven any more",
+            )
+        if found[0] != back:  # swapping in removes what lies at `old`
+            session.perform(moved, old, to=back, fence=session.fence(app))
+        session.perform(swapped_in, back, at=at, fence=session.fence(app))
+    session.perform(removed, old, back, new, fence=session.fence(app))
+
+
+def _is(manifest: Manifest | None, digest: str) -> bool:
+    return manifest is not None and manifest.digest == digest
+
+
+@step("removing volumes and secrets of {0}")
+def wipe(app: App) -> None:
+    """Remove an undeployed app's volumes and secrets."""
+    session, fence = current(), current().fence(app)
+    left = session.read(StackLeftovers, stack=app.stack)
+    session.perform(remove_volumes, left.volumes, fence=fence)
+    session.perform(secrets_removed, left.secrets, fence=fence)
+
+
+@step("removing every trace of {0}")
+def forget(app: App) -> None:
+    """Remove all of an app that is undeployed: volumes, secrets, configs, env file, its folder.
+
+    Raises:
+        InfrastructureError: something is still there afterwards.
+    """
+    session = current()
+    wipe(app)
+    left = session.read(StackLeftovers, stack=app.stack)
+    rest = left.running + left.volumes + left.secrets + left.configs
+    if rest:
+        raise InfrastructureError(f"{app.domain} left behind: {', '.join(rest)}")
+    session.perform(removed, app.env_file, app.journal)
+
+
+def tear_down(app: App, run_id: str) -> None:
+    """Take a cold app down without a trace; every part is tried."""
+    with cleaned_up(lambda: forget(app), lambda: drop_scratch(run_id, app.recipe)):
+        take_down(app)
+
+
+def recover_cold_apps(session: Session) -> list[str]:
+    """Tear down cold apps whose run died; those of live runs are locked and left alone.
+
+    Returns:
+        What was done, a sentence each.
+    """
+    done = []
+    for domain in session.read(Folder, path=paths.COLD):
+        home = paths.COLD / domain
+        if session.read(LockHolder, home=home) is not None:
+            continue
+        bare = App("", domain, home)
+        journal = read_journal(session, bare)
+        if journal is not None:
+            app = App(journal.recipe, domain, home)
+            tear_down(app, journal.run_id)
+            done.append(f"cold app {domain} of run {journal.run_id}, which died, was torn down")
+        session.perform(removed, home)
+    return done
+
+
+def app_of(session: Session, recipe: str) -> App:
+    """Return the canonical's app of a recipe on this host."""
+    return canonical_app(recipe, session.host_settings.base_domain)

@@ -1,0 +1,36 @@
+"""The quick lane."""
+
+from ccci import (
+    Mode,
+    Run,
+    Verdict,
+    app_locked,
+    deploy_canonical,
+    health_gate,
+    known_good_kept,
+    playbook,
+    run_tests,
+    stage,
+    upgrade_in_place,
+)
+
+
+@playbook(Mode.QUICK)
+def quick(run: Run) -> Verdict:
+    """Upgrade the recipe's warm data to the head, test it, and put everything back (lower confidence)."""
+    if run.canonical is None:
+        return run.fall_back("cold", because=f"{run.recipe.name} has no canonical yet")
+
+    run.expected_deploys = 1
+    with app_locked(run.canonical, run) as app, known_good_kept(run.canonical, run):
+        run.version_before, run.version_after = run.canonical.known_good, run.head.version
+        with stage(run, "upgrade", note=run.jump):
+            deploy_canonical(app, run)
+            health_gate(app, run)
+            upgrade_in_place(app, run.head, run)
+            health_gate(app, run)
+            run_tests(app, "upgrade", run)
+        if run.wants("custom"):
+            with stage(run, "custom"):
+                run_tests(app, "custom", run)
+    return run.passed()
