@@ -8,9 +8,9 @@ What docker's loader does with a further file, measured with the loaders of 20.1
 - ports are keyed by the published number alone, so the later file's mode counts. The price: as soon as a
   further file touches a service, docker itself drops all but the last of its ports with one published number
   (443/tcp and 443/udp) and of those without one;
-- in later sources (read, not measured) ports are keyed by all fields: none is dropped, but two modes of a port are
-  then two ports, and swarm refuses the pair. `host_mode_ports` avoids that on every version, since it
-  rewrites the recipe's own files;
+- in later sources (read, not measured) ports are keyed by all fields: none is dropped, but ingress and host
+  mode of one port are then two ports, and swarm refuses the pair. `host_mode_ports` avoids that on every
+  version, since it rewrites the recipe's own files;
 - all files must have the same ``version``.
 """
 
@@ -68,7 +68,7 @@ def extra_compose(
         labels: added to the service ``app`` under ``deploy``; dropped if the recipe has no such service.
         forks: real names of the volumes that take the place of the recipe's, by their keys.
         dnsrr: whether every service gets ``endpoint_mode: dnsrr``, for hosts without IPVS, and its ingress
-            ports host mode. After docker 28 that takes `host_mode_ports` as well: see the module's notes.
+            ports host mode. Newer dockers need `host_mode_ports` for that: see the module's notes.
         version: of the file format; pass ``compose.version``, since docker refuses two different ones.
 
     Returns:
