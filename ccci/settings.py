@@ -171,15 +171,16 @@ def load(
         "recipes": _default_recipes(found),
         "results": controller_home() / "runs",
     }
-    settings = Settings(hosts=hosts, **{**defaults, **values})
-    if settings.dead_after <= settings.keepalive:
-        faults.append(
-            f"dead_after ({settings.dead_after:g}) must be more than keepalive ({settings.keepalive:g})"
-        )
+    return _checked_whole(Settings(hosts=hosts, **{**defaults, **values}), faults)
+
+
+def _checked_whole(settings: Settings, faults: list[str]) -> Settings:
+    keepalive, dead_after = settings.keepalive, settings.dead_after
+    if dead_after <= keepalive:
+        faults.append(f"dead_after ({dead_after:g}) must be more than keepalive ({keepalive:g})")
     if faults:
-        raise SettingsError(
-            "settings have faults:\n  " + "\n  ".join(faults), hint="see docs/settings.example.toml"
-        )
+        what = "settings have faults:\n  " + "\n  ".join(faults)
+        raise SettingsError(what, hint="see docs/settings.example.toml")
     return settings
 
 

@@ -117,11 +117,6 @@ def read_service(name: str, raw: Mapping[str, Any], where: str) -> Service:
     reader.mapping("healthcheck")
     inner = _Reader(deploy, f"{reader.place}.deploy")
     mode = inner.choice("mode", ("replicated", "global", "replicated-job", "global-job"))
-    ports = _by(
-        (port for entry in reader.entries("ports") for port in reader.short(read_ports, entry)), lambda p: p
-    )
-    if len(ports) > PORTS_MAX:
-        raise reader.wrong("ports", f"at most {PORTS_MAX}", len(ports))
     return Service(
         name=name,
         image=reader.text("image"),
@@ -135,7 +130,7 @@ def read_service(name: str, raw: Mapping[str, Any], where: str) -> Service:
         secrets=reader.sources("secrets"),
         has_healthcheck=_has_healthcheck(raw),
         endpoint_mode=inner.choice("endpoint_mode", ("vip", "dnsrr")),
-        ports=ports,
+        ports=reader.ports(),
         is_global=mode == "global",
         raw=raw,
     )
@@ -216,6 +211,12 @@ class _Reader:
                 raise self.wrong(key, "a list of names or of mappings with a source", entry)
             sources.append(source)
         return _by(sources, str)
+
+    def ports(self) -> tuple[Port, ...]:
+        ports = [port for entry in self.entries("ports") for port in self.short(read_ports, entry)]
+        if len(ports) > PORTS_MAX:
+            raise self.wrong("ports", f"at most {PORTS_MAX}", len(ports))
+        return tuple(dict.fromkeys(ports))
 
     def short(self, read: Callable[[Any], _T], entry: Any) -> _T:
         try:
