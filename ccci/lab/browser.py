@@ -48,6 +48,8 @@ def browser_argv(lab: Record, program: str, profile: str, *, screenshot: Path | 
         f"--user-data-dir={profile}",
         "--no-first-run",
         "--no-default-browser-check",
+        "--disable-background-networking",
+        "--disable-component-update",
         f"--host-resolver-rules=MAP *.{BASE_DOMAIN} {LOOPBACK}:{lab.https_port}",
         f"--ignore-certificate-errors-spki-list={keys.spki_sha256(lab.folder / 'cert.pem')}",
     ]

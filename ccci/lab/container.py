@@ -39,21 +39,35 @@ def ensure(engine: Engine, lab: Record, built: str) -> Record:
     Returns:
         The lab with the ports and the image that it has now.
 
-    Raises:
-        UsageError: a lab of that name, but of another home, runs in this engine.
-
     Side effects: a container and two volumes on this machine.
+    """
+    if owner(engine, lab) is None:
+        lab = _create(engine, _with_usable_ports(evolve(lab, image=built)))
+    if not running(engine, lab):
+        # Each time before a start: whoever was interrupted after making the container did not get here.
+        Inside(engine, lab).put_identity(_upstreams())
+        engine.run("start", lab.container, what="starting the lab's container")
+    return lab
+
+
+def check_owner(engine: Engine, lab: Record) -> None:
+    """See that no other home has a lab of that name in this engine.
+
+    Raises:
+        UsageError: one has.
     """
     whose = owner(engine, lab)
     if whose not in {None, str(controller_home())}:
         raise UsageError(
-            f"a lab {lab.name!r} of another home ({whose}) runs on this machine",
+            f"a lab {lab.name!r} of another home ({whose}) is on this machine",
             hint="choose another name with --name",
         )
-    if whose is None:
-        lab = _create(engine, _with_usable_ports(evolve(lab, image=built)))
-    engine.run("start", lab.container, what="starting the lab's container")
-    return lab
+
+
+def running(engine: Engine, lab: Record) -> bool:
+    """Whether the lab's container runs."""
+    argv = ("container", "ls", "--quiet", "--filter", f"name=^{lab.container}$")
+    return bool(engine.run(*argv, what="looking for the lab's container"))
 
 
 def _create(engine: Engine, lab: Record) -> Record:
@@ -64,7 +78,6 @@ def _create(engine: Engine, lab: Record) -> Record:
         engine.run("volume", "create", label, volume, what="making the lab's volumes")
     engine.run("create", *_create_options(lab), *volumes, lab.image, what="making the lab's container")
     lab.save()
-    Inside(engine, lab).put_identity(_upstreams())
     return lab
 
 
@@ -112,6 +125,7 @@ def _create_options(lab: Record) -> list[str]:
         "--device-cgroup-rule=a *:* rwm",
         "--cgroupns=private",
         "--stop-signal=SIGRTMIN+3",
+        "--restart=unless-stopped",  # so that `reboot` on the host is one
         *("--tmpfs=/run:exec,mode=755", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,mode=1777"),
         f"--dns={record.ADDRESS}",
         "--entrypoint=/usr/local/sbin/lab-init",

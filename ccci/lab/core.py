@@ -56,6 +56,7 @@ def up(name: str, wanted: Iterable[str], report: Reporter) -> Record:
     with _lab_locked(name), contextlib.ExitStack() as stack:
         with report.step("engine"):
             engine = stack.enter_context(outer.in_use(_engine_of(name)))
+            container.check_owner(engine, record.blank(name))
         lab = _described(name, engine).with_recipes(tuple(recipe.name for recipe in asked))
         images = _images(lab)
         with report.step("images of the host and of the recipes"):

@@ -35,16 +35,19 @@ COMPOSE_FILE="$COMPOSE_FILE:compose.wildcard.yml"
 # What abra would do by hand. The env file and abra.sh are the lab's own, so a shell may read them.
 DEPLOY = """\
 set -eu
-git clone --quiet "file:///srv/git/$1.git" "/root/.abra/recipes/$1"
-cd "/root/.abra/recipes/$1"
+clone="/root/.abra/recipes/$1"
+[ -d "$clone" ] || git clone --quiet "file:///srv/git/$1.git" "$clone"
+cd "$clone"
 git checkout --quiet "$2"
 export STACK_NAME="$4"
 set -a
 . "/root/.abra/servers/default/$3.env"
 . ./abra.sh
 set +a
-docker secret create "${STACK_NAME}_ssl_cert_v1" /etc/ccci-lab/cert.pem >/dev/null
-docker secret create "${STACK_NAME}_ssl_key_v1" /etc/ccci-lab/cert.key >/dev/null
+for part in cert key; do
+    docker secret inspect "${STACK_NAME}_ssl_${part}_v1" >/dev/null 2>&1 ||
+        docker secret create "${STACK_NAME}_ssl_${part}_v1" "/etc/ccci-lab/cert.$part" >/dev/null
+done
 files=$(printf %s "$COMPOSE_FILE" | sed 's/:/ -c /g')
 docker stack deploy --resolve-image never -c $files "$STACK_NAME"
 """
@@ -99,7 +102,7 @@ class Inside:
             {
                 "/etc/ccci-lab/lab.env": (f"LAB_ADDRESS={ADDRESS}\n".encode(), 0o644),
                 "/etc/ccci-lab/dnsmasq.conf": ("\n".join([*dns, ""]).encode(), 0o644),
-                "/etc/ccci-lab/cert.pem": ((keys / "cert.pem").read_bytes(), 0o644),
+                "/etc/ccci-lab/cert.cert": ((keys / "cert.pem").read_bytes(), 0o644),
                 "/etc/ccci-lab/cert.key": ((keys / "cert.key").read_bytes(), 0o600),
                 "/usr/local/share/ca-certificates/ccci-lab.crt": ((keys / "ca.pem").read_bytes(), 0o644),
                 "/etc/docker/daemon.json": (json.dumps(daemon).encode(), 0o644),

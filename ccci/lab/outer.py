@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,15 +146,14 @@ def _start() -> Engine:
     leftovers.remember(BEFORE)
     argv = ["dockerd", "--data-root", str(DATA), "--exec-root", str(RUN / "exec")]
     argv += ["--pidfile", str(PID), "--host", OURS.host]
-    with LOG.open("wb") as log:
-        daemon = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    # Through a shell that ends at once, so that the daemon is nobody's child and outlives us.
+    background = ["sh", "-c", 'setsid "$@" >"$0" 2>&1 </dev/null & echo "$!"', str(LOG), *argv]
+    pid = int(process.run(background, what="starting dockerd"))
 
     def answers() -> bool:
-        if daemon.poll() is not None:
+        if not _alive(pid):
             raise InfrastructureError(
-                f"dockerd ended at once with {daemon.returncode}",
+                "dockerd ended at once",
                 hint=f"its log is {LOG}",
                 detail=process.tail(LOG.read_text(errors="replace")),
             )
@@ -208,6 +206,14 @@ def _live_pid(path: Path, program: str) -> int | None:
 
 def _is_program(pid: int, program: str) -> bool:
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip() == program
+        return _alive(pid) and Path(f"/proc/{pid}/comm").read_text().strip() == program
+    except OSError:
+        return False
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended may still be listed until its parent has noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False

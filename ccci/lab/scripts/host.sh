@@ -10,7 +10,7 @@ chmod 600 "$root/etc/ssh/sshd_config"
 chroot "$root" systemctl enable --quiet lab-net.service lab-dns.service ssh.service docker.service
 chroot "$root" systemctl set-default --quiet multi-user.target
 # Nothing here logs in on a terminal, changes the disk or installs packages by timer.
-chroot "$root" systemctl mask --quiet systemd-logind.service console-getty.service getty.target \
+chroot "$root" systemctl mask --quiet console-getty.service getty.target \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer \
     e2scrub_reap.service systemd-timesyncd.service systemd-udevd.service systemd-udev-trigger.service \
     systemd-resolved.service systemd-networkd.service
