@@ -152,7 +152,9 @@ class CcciConnector(SSHConnector):
         lines: list[OutputLine] = []
         try:
             channel = self.open_command(text, pty=pty)
-            if stdin:
+            if isinstance(stdin, str):
+                channel.sendall(stdin.encode())  # to the byte; pyinfra would add a new line
+            elif stdin:
                 write_stdin(stdin, channel.makefile_stdin("wb"))
             channel.shutdown_write()
             readers = [

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote as url_quote
 
-from ccci.commands.shell import Argv, argv, pipe
+from ccci.commands.shell import Argv, argv
 
 SOCKET = "/var/run/docker.sock"
 API = "v1.40"  # the oldest that has all we read: Docker 19.03
@@ -59,12 +59,12 @@ def volume_create(name: str, *, labels: Mapping[str, str], options: Mapping[str,
     return argv(*words, name)
 
 
-def secret_create(name: str, *, labels: Mapping[str, str]) -> str:
-    """Create a swarm secret from standard input without its last new line."""
+def secret_create(name: str, *, labels: Mapping[str, str]) -> Argv:
+    """Create a swarm secret from standard input."""
     words = ["docker", "secret", "create"]
     for key in sorted(labels):
         words += ["--label", f"{key}={labels[key]}"]
-    return pipe(argv("head", "-c", "-1"), argv(*words, name, "-"))
+    return argv(*words, name, "-")
 
 
 def secret_rm(names: Sequence[str]) -> Argv:

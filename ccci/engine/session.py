@@ -17,8 +17,9 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import gevent
-from pyinfra.api import Host, State
+from pyinfra.api import Host, State, StringCommand
 from pyinfra.api.exceptions import NestedOperationError
+from pyinfra.connectors.util import CommandOutput
 
 from ccci.commands.lock import BUSY, FENCED_EXIT, LOCKED, Fence, hold
 from ccci.commands.shell import quote
@@ -189,6 +190,12 @@ class Session:
     def read(self, fact: type[HostFact[T]], **arguments: Any) -> T:
         """Read a fact now."""
         return read(self.host, fact, **arguments)
+
+    def ask(self, asked: StringCommand) -> tuple[int, CommandOutput]:
+        """Run a command that only reads, or that a test asked for; return its exit code and output."""
+        self.host.run_shell_command(asked, **asked.connector_arguments)
+        code, output = self.host.connector_data["ccci_last"]
+        return int(code), output
 
     def perform(self, operation: Callable[..., Any], *args: Any, **arguments: Any) -> bool:
         """Run an operation now.

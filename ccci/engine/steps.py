@@ -18,22 +18,17 @@ def step(title: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function a step of a run: announced, timed, repeated when the connection is lost.
 
     Args:
-        title: what the reader sees while it runs; {0} is the first argument.
+        title: what the reader sees while it runs; {0.domain} is the first argument's domain, as in `str.format`.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            name = title.format(*(_word(arg) for arg in args), **{k: _word(v) for k, v in kwargs.items()})
-            return current().run_step(name, function.__name__, lambda: function(*args, **kwargs))
+            return current().run_step(title.format(*args, **kwargs), function.__name__, lambda: function(*args, **kwargs))
 
         return call
 
     return decorate
-
-
-def _word(value: object) -> str:
-    return str(getattr(value, "domain", None) or getattr(value, "label", None) or value)
 
 
 @contextmanager

@@ -96,14 +96,15 @@ def _line(raw: bytes, tell: Callable[[str], None]) -> str:
 
 
 def _talk(ours: socket.socket, context: TestContext, answer: Callable[[Call], Reply], tests: list[TestCase]) -> None:
-    stream = ours.makefile("rw", encoding="utf-8", errors="replace")
     try:
-        _send(stream, codec.to_data(context))
-        for line in stream:
-            if line.startswith(REPORT):
-                tests.append(_case(json.loads(line.removeprefix(REPORT))))
-            else:
-                _send(stream, codec.to_data(_answer(line, answer)))
+        _send(ours, codec.to_data(context))
+        with ours.makefile("rb") as lines:
+            for raw in lines:
+                line = raw.decode("utf-8", "replace")
+                if line.startswith(REPORT):
+                    tests.append(_case(json.loads(line.removeprefix(REPORT))))
+                else:
+                    _send(ours, codec.to_data(_answer(line, answer)))
     except OSError:
         return  # the test process is gone; its exit code tells
 
@@ -115,9 +116,8 @@ def _answer(line: str, answer: Callable[[Call], Reply]) -> Reply:
         return Reply(1, error=error.what)
 
 
-def _send(stream: Any, data: Any) -> None:
-    stream.write(json.dumps(data) + "\n")
-    stream.flush()
+def _send(to: socket.socket, data: Any) -> None:
+    to.sendall(json.dumps(data).encode() + b"\n")
 
 
 def _case(report: dict[str, Any]) -> TestCase:

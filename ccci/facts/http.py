@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 from pyinfra.api import StringCommand
 from typing_extensions import override
@@ -16,6 +18,11 @@ class Answer:
 
     status: int
     error: str
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing listens at all: the proxy's fault, not the app's."""
+        return "connect" in self.error and self.status == 0
 
 
 class Served(HostFact[Answer]):
@@ -37,4 +44,5 @@ class Served(HostFact[Answer]):
     @override
     def parse(self, lines: list[str]) -> Answer:
         text = "\n".join(lines).strip()
-        return Answer(int(text[-3:]), text[:-3].strip())
+        error = re.sub(r" after \d+ ms", "", text[:-3].strip())  # else each look seems to be news
+        return Answer(int(text[-3:]), error.removeprefix("curl: "))

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 import gevent
 from pyinfra import host
+from pyinfra import state as pyinfra_state
 from pyinfra.api import StringCommand, operation
 
 from ccci.commands import docker, files
@@ -23,6 +24,7 @@ from ccci.model.recipe import Health as HealthSettings
 from ccci.model.stack import Health, Judgement, StackState, judge
 
 POLL = 0.15  # seconds between two looks
+PROXY_PATIENCE = 10.0  # seconds without a proxy until that is the host's fault, not the recipe's
 Told = Callable[[str], None]
 Commands = Generator[StringCommand, None, None]
 
@@ -100,32 +102,39 @@ def health_gate(
     + since: tasks created before this (seconds since the epoch, by the host's clock) are history
     + tell: called with what the gate waits for, each time that changes
     """
+    if not pyinfra_state.is_executing:
+        yield StringCommand("true")  # stands for the wait while pyinfra only prepares
+        return
     wanted = deployment.wanted(settle=health.settle, since=since)
-    deadline = time.monotonic() + health.timeout
-    said = ""
+    start, said = time.monotonic(), ""
     while True:
         verdict = judge(read(host, Stack, stack=deployment.app.stack), wanted)
+        waited = time.monotonic() - start
         if verdict.health is Health.READY:
-            verdict = _served(deployment.app.domain, health)
-            if verdict.health is Health.READY:
-                host.noop(verdict.reason)
-                break
+            verdict = _served(deployment.app.domain, health, waited)
+        if verdict.health is Health.READY:
+            host.noop(verdict.reason)
+            return
         if verdict.health is Health.HOPELESS:
             raise GateFailed(verdict.reason)
         if verdict.reason != said:
             said = verdict.reason
             tell(said)
-        if time.monotonic() > deadline:
+        if waited > health.timeout:
             raise GateFailed(f"not healthy within {health.timeout:g} s: {said}")
         gevent.sleep(POLL)
-    yield from ()
 
 
-def _served(domain: str, health: HealthSettings) -> Judgement:
+def _served(domain: str, health: HealthSettings, waited: float) -> Judgement:
     answer = read(host, Served, domain=domain, path=health.path)
     where = f"https://{domain}{health.path}"
     if answer.status in health.status:
         return Judgement(Health.READY, f"{where} answers {answer.status}")
+    if answer.refused and waited > PROXY_PATIENCE:
+        raise InfrastructureError(
+            f"nothing listens on port 443 of {host.name}: its proxy is down, so no app can be reached",
+            hint="look at `docker service ls` on the host: traefik must run 1/1",
+        )
     said = f"answers {answer.status}" if answer.status else f"does not answer: {answer.error or 'nothing came'}"
     return Judgement(Health.WAITING, f"{where} {said}")
 

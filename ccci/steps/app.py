@@ -32,7 +32,7 @@ SECRET_LENGTH = 32  # characters, where the recipe names none
 LOG_LINES = 15
 
 
-@step("deploying {1.version} fresh at {0}")
+@step("deploying {1.version} fresh at {0.domain}")
 def deploy_fresh(app: App, release: Release, run: Run) -> None:
     """Bring a new app up with an env file made from the recipe's sample."""
     env = app_env(_files(run, release), app, release, run.recipe.meta.env)
@@ -47,7 +47,7 @@ def ensure_deployed(app: App, run: Run) -> None:
         gate(app, run)
 
 
-@step("deploying canonical {0} at known-good")
+@step("deploying canonical {0.domain} at known-good")
 def deploy_canonical(app: App, run: Run) -> None:
     """Bring the canonical up at known-good, on its forks if the run has them."""
     canonical = run.canonical
@@ -57,7 +57,7 @@ def deploy_canonical(app: App, run: Run) -> None:
     bring_up(run, app, release, canonical_env(run, app, release))
 
 
-@step("upgrading {0} in place to {1.version} ({1.short})")
+@step("upgrading {0.domain} in place to {1.version} ({1.short})")
 def upgrade_in_place(app: App, to: Release, run: Run) -> None:
     """Deploy another commit over the running app: same volumes, env file kept, new variables added."""
     session = run.session
@@ -69,7 +69,7 @@ def upgrade_in_place(app: App, to: Release, run: Run) -> None:
     _deploy(run, deployment)
 
 
-@step("waiting until {0} is healthy")
+@step("waiting until {0.domain} is healthy")
 def gate(app: App, run: Run) -> None:
     """Pass the health gate, or fail with the reason and the log of the service to blame."""
     session, health = run.session, run.recipe.meta.health
@@ -88,7 +88,7 @@ def pass_gate(session: Session, deployment: Deployment, health: Health) -> None:
     session.perform(health_gate, deployment, health, since=since, tell=session.waiting)
 
 
-@step("undeploying {0}")
+@step("undeploying {0.domain}")
 def take_down(app: App) -> None:
     """Remove the app's stack and wait until its tasks, networks and mounts are gone."""
     session = current()
@@ -178,5 +178,5 @@ def service_log(session: Session, deployment: Deployment, reason: str) -> str:
     if service not in deployment.compose.services:
         return ""
     text = logs_of(deployment.app.stack, service, LOG_LINES)
-    _, output = session.host.run_shell_command(command(text, timeout=10))
+    _, output = session.ask(command(text, timeout=10))
     return "\n".join(output.stdout_lines[-LOG_LINES:])

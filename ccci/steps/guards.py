@@ -119,7 +119,7 @@ def _words(run: Run, canonical: Canonical, *, failed: bool) -> str:
     return f"canonical undeployed, volume retained, known-good UNCHANGED ({canonical.known_good})"
 
 
-@step("marking {0} dirty, forking its volumes")
+@step("marking {0.domain} dirty, forking its volumes")
 def begin(app: App, canonical: Canonical, run: Run) -> bool:
     """Write down that this run is about to change the canonical, and fork its volumes if it can.
 
@@ -164,7 +164,7 @@ def torn_down(run: Run) -> Iterator[App]:
             session.unlock(app)
 
 
-@step("preparing cold app {0}")
+@step("preparing cold app {0.domain}")
 def announce_cold(app: App, run: Run) -> None:
     """Write the cold app's journal and its env file, where abra can see it."""
     session = run.session
@@ -173,7 +173,7 @@ def announce_cold(app: App, run: Run) -> None:
     session.perform(file_written, app.env_file, text=render(env), mode="0600", fence=session.fence(app))
 
 
-@step("starting {0} over")
+@step("starting {0.domain} over")
 def start_over(app: App, run: Run) -> None:
     """Undeploy a cold app and remove its volumes and secrets, so that the next deploy is a fresh one."""
     take_down(app)

@@ -115,7 +115,7 @@ def _undo(run: Run, app: App) -> None:
             session.say(f"clean-up failed: {error}", keep=True)
 
 
-@step("bringing canonical {0} up at the new release")
+@step("bringing canonical {0.domain} up at the new release")
 def start_promotion(app: App, run: Run) -> None:
     """Deploy the head at the canonical's domain: on its volumes, or fresh if there is no canonical yet."""
     session, known = run.session, run.canonical
@@ -127,7 +127,7 @@ def start_promotion(app: App, run: Run) -> None:
     bring_up(run, app, run.head, {**env, "TYPE": f"{app.recipe}:{run.head.version}"})
 
 
-@step("taking the snapshot of {0}")
+@step("taking the snapshot of {0.domain}")
 def commit_known_good(app: App, release: Release) -> CanonicalRecord:
     """Snapshot the undeployed canonical and make that known-good: the one place where it moves.
 

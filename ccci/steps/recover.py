@@ -29,7 +29,7 @@ from ccci.steps.registry import (
 )
 
 
-@step("dropping the run's forks of {0}")
+@step("dropping the run's forks of {0.domain}")
 def drop_forks(app: App, run_id: str) -> None:
     """Remove the forks of a run and the volume that holds what they differ in."""
     session = current()
@@ -38,7 +38,7 @@ def drop_forks(app: App, run_id: str) -> None:
     session.perform(remove_volumes, sorted(mine, reverse=True), fence=session.fence(app))
 
 
-@step("removing what only the head had at {0}")
+@step("removing what only the head had at {0.domain}")
 def remove_strangers(app: App, canonical: Canonical) -> None:
     """Remove volumes and secrets under the canonical's name that known-good does not have."""
     session = current()
@@ -49,14 +49,14 @@ def remove_strangers(app: App, canonical: Canonical) -> None:
     session.perform(secrets_removed, strangers, fence=session.fence(app))
 
 
-@step("restoring known-good data of {0}")
+@step("restoring known-good data of {0.domain}")
 def restore_known_good(app: App, canonical: Canonical) -> None:
     """Make the volumes equal to the snapshot, proven by digest."""
     session = current()
     session.perform(restore_volumes, canonical.manifest, snapshot=snapshot_path(app), fence=session.fence(app))
 
 
-@step("proving that {0} is known-good")
+@step("proving that {0.domain} is known-good")
 def prove(app: App, canonical: Canonical, *, cheaply: bool) -> str:
     """Prove that the canonical's data are known-good's, and say how.
 
@@ -86,7 +86,7 @@ def drop_scratch(run_id: str, recipe: str) -> None:
     current().perform(no_worktrees, paths.recipe_clone(recipe), scratch=paths.SCRATCH / run_id)
 
 
-@step("marking {0} idle")
+@step("marking {0.domain} idle")
 def mark_idle(app: App, canonical: Canonical) -> None:
     """Write `idle` and remove the journal: the last thing that a run does to a canonical."""
     session = current()
@@ -127,7 +127,7 @@ def _back_to_known_good(app: App, canonical: Canonical, journal: Journal | None)
     return prove(app, canonical, cheaply=True)
 
 
-@step("looking at the snapshots of {0}")
+@step("looking at the snapshots of {0.domain}")
 def settle_snapshot(app: App) -> None:
     """Undo the middle of an interrupted promotion: the snapshot that the record names is put in place."""
     session = current()
@@ -152,7 +152,7 @@ def _is(manifest: Manifest | None, digest: str) -> bool:
     return manifest is not None and manifest.digest == digest
 
 
-@step("removing volumes and secrets of {0}")
+@step("removing volumes and secrets of {0.domain}")
 def wipe(app: App) -> None:
     """Remove an undeployed app's volumes and secrets."""
     session, fence = current(), current().fence(app)
@@ -161,7 +161,7 @@ def wipe(app: App) -> None:
     session.perform(secrets_removed, left.secrets, fence=fence)
 
 
-@step("removing every trace of {0}")
+@step("removing every trace of {0.domain}")
 def forget(app: App) -> None:
     """Remove all of an app that is undeployed: volumes, secrets, configs, env file, its folder.
 

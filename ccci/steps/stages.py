@@ -57,7 +57,7 @@ def _first_line(error: BaseException) -> str:
     return (error.what if isinstance(error, CcciError) else repr(error)).splitlines()[0]
 
 
-@step("running the {1} tests of {0}")
+@step("running the {1} tests of {0.domain}")
 def run_stage_tests(app: App, name: str, run: Run) -> None:
     """Run a stage's generic tests, then the recipe's own.
 
@@ -128,9 +128,8 @@ def _answer(app: App, run: Run, call: Call) -> Reply:
         return Reply(1, error=f"unknown question {call.kind!r}")
     container = container_of(run.session.read(Stack, stack=app.stack), call.service)
     words = docker.execute(container, call.words, stdin=call.stdin is not None)
-    _, output = run.session.host.run_shell_command(command(words, stdin=call.stdin, timeout=EXEC_TIMEOUT))
-    code, _ = run.session.host.connector_data["ccci_last"]
-    return Reply(int(code), output.stdout, output.stderr)
+    code, output = run.session.ask(command(words, stdin=call.stdin, timeout=EXEC_TIMEOUT))
+    return Reply(code, output.stdout, output.stderr)
 
 
 def _swarm(state: StackState, since: float) -> dict[str, object]:

@@ -24,19 +24,18 @@ class Channel:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._lines = self._socket.makefile("rw", encoding="utf-8")
-        self.context = codec.load(TestContext, self._lines.readline(), where="the test context")
+        self._socket.setblocking(True)  # gevent made it otherwise, and a file description is shared
+        self._lines = self._socket.makefile("rb")
+        self.context = codec.load(TestContext, self._lines.readline().decode(), where="the test context")
 
     def ask(self, call: Call) -> Reply:
         """Ask the run something."""
-        self._lines.write(json.dumps(codec.to_data(call)) + "\n")
-        self._lines.flush()
-        return codec.load(Reply, self._lines.readline(), where="the run's answer")
+        self._socket.sendall(json.dumps(codec.to_data(call)).encode() + b"\n")
+        return codec.load(Reply, self._lines.readline().decode(), where="the run's answer")
 
     def tell(self, report: dict[str, Any]) -> None:
         """Tell the run how a test ended; nothing comes back."""
-        self._lines.write(REPORT + json.dumps(report) + "\n")
-        self._lines.flush()
+        self._socket.sendall(f"{REPORT}{json.dumps(report)}\n".encode())
 
 
 class ExecError(AssertionError):
