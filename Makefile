@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-PYTEST_ARGS ?= -n 4 --dist loadgroup
+PYTEST_ARGS ?=
 RECIPE ?= custom-html
 BIN := .venv/bin
 
@@ -27,8 +27,8 @@ demo: bootstrap ## bring up a lab and run the cold and the quick lane on it
 	@echo "  $(BIN)/ccci lab ssh           a shell on its host"
 	@echo "  $(BIN)/ccci lab down          remove it without a trace"
 
-test: bootstrap ## run all tests; those that need one bring up a lab of their own
-	@$(BIN)/pytest $(PYTEST_ARGS)
+test: ## run all tests; those that need one bring up a lab of their own
+	@scripts/test $(PYTEST_ARGS)
 
 lint: bootstrap ## ruff, mypy, shellcheck
 	@$(BIN)/ruff check --quiet

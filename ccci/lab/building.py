@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import pkgutil
 import shlex
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,8 +101,16 @@ def ensure_archive(image: ImageSpec) -> Path:
                 log = logs() / f"{target.stem}.log"
                 image.build(Path(folder), log, rootfs)
                 archive.write(rootfs, image.reference, image.config, target)
+            _remove_older(target)
     target.with_suffix(".lock").unlink(missing_ok=True)
     return target
+
+
+def _remove_older(target: Path) -> None:
+    stem = target.name.rpartition("-")[0]
+    for other in target.parent.glob(f"{stem}-*.tar"):
+        if other != target:
+            other.unlink(missing_ok=True)
 
 
 def script(name: str) -> str:
@@ -150,13 +157,3 @@ def run_mmdebstrap(
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     argv += [f"--customize-hook={quoted}", suite, str(target)]
     process.run_logged(argv, log, what=f"building a Debian {suite} tree")
-
-
-def sweep_archives() -> None:
-    """Remove archives that no image of this version has any more, and broken-off builds."""
-    wanted = {image.archive.name for image in registry().values()}
-    for path in image_cache().glob("*"):
-        if path.suffix == ".tar" and path.name not in wanted:
-            path.unlink(missing_ok=True)
-        elif path.is_dir() and path.name.startswith("build-"):
-            shutil.rmtree(path, ignore_errors=True)

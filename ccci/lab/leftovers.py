@@ -47,16 +47,25 @@ def undo(path: Path, mounts_below: tuple[Path, ...]) -> None:
     before = json.loads(path.read_text())
     process.succeeds(["ip", "link", "delete", BRIDGE])
     for table in TABLES:
-        kept = [line for line in _rules(table) if not any(word in line for word in OF_DOCKER)]
-        if table == "filter":
-            policy = f":FORWARD {before['policy']}"
-            kept = [
-                policy + line[line.index(" [") :] if line.startswith(":FORWARD ") else line for line in kept
-            ]
+        kept = without_docker(_rules(table), before["policy"] if table == "filter" else None)
         process.run(["iptables-restore"], what="removing rules", stdin="\n".join([*kept, ""]).encode())
     if before["forwarding"] == "0":
         FORWARDING.write_text("0")
     path.unlink()
+
+
+def without_docker(rules: list[str], policy: str | None) -> list[str]:
+    """The rules of a table without those of Docker; everybody else's stay.
+
+    Args:
+        rules: lines as iptables-save writes them.
+        policy: what becomes of forwarded packets that no rule is about, or None where there is no such chain.
+    """
+    kept = [line for line in rules if not any(word in line for word in OF_DOCKER)]
+    if policy is None:
+        return kept
+    head = ":FORWARD "
+    return [f"{head}{policy} [0:0]" if line.startswith(head) else line for line in kept]
 
 
 def _rules(table: str) -> list[str]:

@@ -138,6 +138,7 @@ def _start() -> Engine:
     require_programs(tuple(PACKAGES))
     if Path("/run/systemd/system").is_dir():
         process.run(["systemctl", "start", "docker"], what="starting Docker by systemd")
+        wait.until(lambda: Engine("").succeeds("info"), what="an answer of the machine's Docker", timeout=60)
         return Engine("")
     if Engine("").succeeds("info"):  # the package's own scripts may have started one
         return Engine("")

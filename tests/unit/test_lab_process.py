@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccci.errors import CommandFailed, CommandTimeout
-from ccci.lab import building, outer, process, wait
+from ccci.lab import building, leftovers, outer, process, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +71,17 @@ def test_keys_of_images_change_with_their_inputs() -> None:
     two = building.ImageSpec("nginx:1.22.1", ("other",), one.build, one.config)
     three = building.ImageSpec("nginx:1.22.1", one.inputs, one.build, {"Cmd": ["sh"]})
     assert len({one.archive, two.archive, three.archive}) == 3
+
+
+def test_firewall_keeps_what_is_not_dockers() -> None:
+    """After our engine only Docker's chains and rules are gone, and forwarding is judged as before."""
+    before = [
+        "*filter",
+        ":INPUT ACCEPT [0:0]",
+        ":FORWARD DROP [5:300]",
+        ":mine - [0:0]",
+        ":DOCKER-USER - [0:0]",
+    ]
+    before += ["-A FORWARD -j DOCKER-USER", "-A FORWARD -i docker0 -j ACCEPT", "-A INPUT -j mine", "COMMIT"]
+    after = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":mine - [0:0]", "-A INPUT -j mine"]
+    assert leftovers.without_docker(before, "ACCEPT") == [*after, "COMMIT"]
