@@ -44,6 +44,11 @@ def stack_rm(stack: str) -> Argv:
     return argv("docker", "stack", "rm", stack)
 
 
+def container_rm(ids: Sequence[str]) -> Argv:
+    """Remove stopped containers."""
+    return argv("docker", "rm", *ids)
+
+
 def volume_rm(names: Sequence[str]) -> Argv:
     """Remove volumes."""
     return argv("docker", "volume", "rm", *names)

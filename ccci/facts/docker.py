@@ -40,10 +40,11 @@ class Stack(HostFact[StackState]):
 
 @attrs.frozen
 class Leftovers:
-    """What is on the host under a stack's name: names by kind."""
+    """What is on the host under a stack's name: names by kind; `stopped` are ids of containers that do not run."""
 
     services: tuple[str, ...]
     containers: tuple[str, ...]
+    stopped: tuple[str, ...]
     networks: tuple[str, ...]
     volumes: tuple[str, ...]
     secrets: tuple[str, ...]
@@ -82,6 +83,7 @@ class StackLeftovers(HostFact[Leftovers]):
         return Leftovers(
             services=tuple(sorted(_named(s) for s in services)),
             containers=tuple(sorted(str(c["Names"][0]).lstrip("/") for c in containers)),
+            stopped=tuple(c["Id"] for c in containers if c["State"] in ("exited", "dead")),
             networks=tuple(sorted(_named(n) for n in networks)),
             volumes=mine(volumes["Volumes"]),
             secrets=mine(secrets),

@@ -29,8 +29,8 @@ def _exact(value: object, kind: type[T]) -> T:
     return value
 
 
-for _kind in (str, int, float, bool):
-    _converter.register_structure_hook(_kind, _exact)
+# by identity, not by class: the enums of the model are subclasses of str
+_converter.register_structure_hook_func(lambda kind: kind in (str, int, float, bool), _exact)
 
 
 def to_data(value: Any) -> Any:

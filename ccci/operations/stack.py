@@ -80,12 +80,15 @@ def undeploy(stack: str, *, timeout: float = 120.0, fence: Fence | None = None) 
         return
     yield command(fenced(docker.stack_rm(stack), fence), timeout=120)
     deadline = time.monotonic() + timeout
-    while left := read(host, StackLeftovers, stack=stack).running:
+    while (left := read(host, StackLeftovers, stack=stack)).running:
         if time.monotonic() > deadline:
             raise InfrastructureError(
-                f"stack {stack} does not go away: {', '.join(left[:5])} still there after {timeout:g} s",
+                f"stack {stack} does not go away: {', '.join(left.running[:5])} still there after {timeout:g} s",
                 hint=f"look at `docker stack ps {stack}` and `journalctl -u docker` on the host",
             )
+        if left.stopped and not left.services:
+            # Swarm removes them too, 3 s later; who comes first does not matter
+            yield command(f"{{ {fenced(docker.container_rm(left.stopped), fence)} || true; }}")
         gevent.sleep(POLL)
 
 
