@@ -43,8 +43,12 @@ def run_body(made: Playbook, state: State, host: Host, context: Context, stream:
     with session.active():
         try:
             outcome.run = loader.prepare(session, context, made)
-            outcome.verdict = made(outcome.run)
-            _check_deploys(outcome.run)
+            if context.request.dry_run:
+                outcome.run.summary += plan_of(outcome.run)
+                outcome.verdict = Verdict.SKIPPED
+            else:
+                outcome.verdict = made(outcome.run)
+                _check_deploys(outcome.run)
         except BaseException as error:  # noqa: BLE001  (becomes the verdict)
             outcome.error = translate(error)
             outcome.verdict = verdict_of(outcome.error)
@@ -53,6 +57,18 @@ def run_body(made: Playbook, state: State, host: Host, context: Context, stream:
             store(session, context, result)
     stream.send(RunEnded(result))
     return result
+
+
+def plan_of(run: Run) -> list[str]:
+    """Return what a run would do, in words: for --dry-run."""
+    known = run.canonical.known_good if run.canonical else "none yet"
+    base = run.base.version if run.base else "none is older"
+    stages = [stage for stage in run.recipe.meta.stages if run.wants(stage)]
+    return [
+        f"would test {run.head.version or 'unreleased'} ({run.head.short}) in the {run.mode.value} lane, stages {', '.join(stages)}",
+        f"known-good: {known}; release before the head: {base}",
+        "nothing was changed",
+    ]
 
 
 def _check_deploys(run: Run) -> None:

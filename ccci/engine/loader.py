@@ -71,8 +71,9 @@ def prepare(session: Session, context: Context, made: Playbook) -> Run:
     """
     request = context.request
     recipe = find_recipe(request.recipe, context.settings.recipes)
-    for done in recover_cold_apps(session):
-        session.say(done, keep=True)
+    if not request.dry_run:
+        for done in recover_cold_apps(session):
+            session.say(done, keep=True)
     fetch_recipe(session, recipe.name, request)
     source = read_source(session, recipe)
     head = find_head(session, source, request, made.mode)

@@ -178,3 +178,17 @@ class DockerEngine(HostFact[Engine]):
             ipvs=lines[1] == "ipvs",
             root=data["DockerRootDir"],
         )
+
+
+class Networks(HostFact[tuple[str, ...]]):
+    """The names of all networks."""
+
+    @override
+    def command(self) -> StringCommand:
+        """Take no argument."""
+        return self.shell(docker.get("/networks"))
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        [data] = _answers(lines, 1)
+        return tuple(sorted(n["Name"] for n in data))

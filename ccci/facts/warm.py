@@ -13,6 +13,9 @@ from ccci.commands.shell import argv, quote
 from ccci.facts.base import HostFact
 
 
+_SHA256 = 64  # hex digits
+
+
 class File(HostFact["str | None"]):
     """The text of a file, or None if there is none."""
 
@@ -44,6 +47,13 @@ class Folder(HostFact[tuple[str, ...]]):
         return tuple(sorted(line for line in lines if line))
 
 
+def _digests(lines: list[str], count: int) -> tuple[str, ...]:
+    digests = tuple(line for line in lines if line)
+    if len(digests) != count or any(len(digest) != _SHA256 for digest in digests):
+        raise ValueError(f"{digests!r} are not {count} digests")
+    return digests
+
+
 class Digests(HostFact[tuple[str, ...]]):
     """The sha256 of each folder's deterministic tar stream, in the order asked for."""
 
@@ -56,10 +66,22 @@ class Digests(HostFact[tuple[str, ...]]):
 
     @override
     def parse(self, lines: list[str]) -> tuple[str, ...]:
-        digests = tuple(line for line in lines if line)
-        if len(digests) != self.count or any(len(digest) != 64 for digest in digests):  # noqa: PLR2004
-            raise ValueError(f"{digests!r} are not {self.count} digests")
-        return digests
+        return _digests(lines, self.count)
+
+
+class ArchiveDigests(HostFact[tuple[str, ...]]):
+    """The sha256 of the tar stream in each archive, in the order asked for."""
+
+    @override
+    def command(self, archives: Sequence[str]) -> StringCommand:
+        """Args: archives: absolute paths on the host."""
+        self.count = len(archives)
+        text = " && ".join(archive.archive_digest(PurePosixPath(name)) for name in archives) or "true"
+        return self.shell(text, timeout=3600)
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        return _digests(lines, self.count)
 
 
 class ChangedSince(HostFact[tuple[str, ...]]):

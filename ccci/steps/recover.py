@@ -23,10 +23,13 @@ from ccci.steps.registry import (
     read_journal,
     read_manifest,
     read_record,
-    snapshot_path,
+    snapshot_places,
     untouched,
     write_record,
 )
+
+
+HALF_SWAPPED = frozenset({"snapshot.ccci-old", "snapshot.back", "snapshot.new"})
 
 
 @step("dropping the run's forks of {0.domain}")
@@ -102,6 +105,8 @@ def recover_canonical(app: App) -> str:
     """
     session = current()
     journal, record = read_journal(session, app), read_record(session, app)
+    if HALF_SWAPPED & set(session.read(Folder, path=app.home)):
+        settle_snapshot(app)
     if journal is None and (record is None or record.status is not Status.DIRTY):
         return ""
     dead = journal.run_id if journal else (record.run if record else "")
@@ -109,7 +114,6 @@ def recover_canonical(app: App) -> str:
     if dead:
         drop_forks(app, dead)
         drop_scratch(dead, app.recipe)
-    settle_snapshot(app)
     canonical = find_canonical(session, app.recipe)
     if canonical is None:
         forget(app)
@@ -131,21 +135,19 @@ def _back_to_known_good(app: App, canonical: Canonical, journal: Journal | None)
 def settle_snapshot(app: App) -> None:
     """Undo the middle of an interrupted promotion: the snapshot that the record names is put in place."""
     session = current()
-    at = snapshot_path(app)
-    record = read_record(session, app)
-    old, back, new = (at.with_name(f"snapshot.{end}") for end in ("ccci-old", "back", "new"))
-    have = read_manifest(session, at)
-    if record is not None and (have is None or have.digest != record.snapshot):
+    at, old, back = snapshot_places(app)
+    record, have = read_record(session, app), read_manifest(session, at)
+    if record is not None and not _is(have, record.snapshot):
         found = [folder for folder in (old, back) if _is(read_manifest(session, folder), record.snapshot)]
         if not found:
             raise SnapshotBroken(
                 f"no snapshot of {app.recipe} is the one that canonical.json names",
-                hint=f"look at {app.home} on the host; known-good cannot be proven any more",
+                hint=f"look at {app.home} on the host; without it known-good cannot be proven any more",
             )
         if found[0] != back:  # swapping in removes what lies at `old`
             session.perform(moved, old, to=back, fence=session.fence(app))
         session.perform(swapped_in, back, at=at, fence=session.fence(app))
-    session.perform(removed, old, back, new, fence=session.fence(app))
+    session.perform(removed, old, back, at.with_name("snapshot.new"), fence=session.fence(app))
 
 
 def _is(manifest: Manifest | None, digest: str) -> bool:

@@ -27,6 +27,12 @@ def snapshot_path(app: App) -> PurePosixPath:
     return app.home / "snapshot"
 
 
+def snapshot_places(app: App) -> tuple[PurePosixPath, PurePosixPath, PurePosixPath]:
+    """Return where the snapshot that counts can lie: in its place, or beside it after an interrupted swap."""
+    at = snapshot_path(app)
+    return at, at.with_name("snapshot.ccci-old"), at.with_name("snapshot.back")
+
+
 def proof_mark(app: App) -> PurePosixPath:
     """Return the mark whose mtime is the instant for which the data were last proven."""
     return app.home / "proven"
@@ -47,13 +53,14 @@ def find_canonical(session: Session, recipe: str) -> Canonical | None:
             f"the canonical of {recipe} is at {record.domain}, the settings say {app.domain}",
             hint="was the base domain changed? change it back, or retire the canonical",
         )
-    manifest = read_manifest(session, snapshot_path(app))
-    if manifest is None or manifest.digest != record.snapshot:
-        raise SnapshotBroken(
-            f"the snapshot of {recipe} is not the one that canonical.json names",
-            hint=f"look at {snapshot_path(app)} on the host",
-        )
-    return Canonical(app, record, manifest)
+    for folder in snapshot_places(app):
+        manifest = read_manifest(session, folder)
+        if manifest is not None and manifest.digest == record.snapshot:
+            return Canonical(app, record, manifest)
+    raise SnapshotBroken(
+        f"no snapshot of {recipe} is the one that canonical.json names",
+        hint=f"look at {app.home} on the host; without it known-good cannot be proven any more",
+    )
 
 
 def read_record(session: Session, app: App) -> CanonicalRecord | None:

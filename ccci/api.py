@@ -1,0 +1,67 @@
+"""ccci for Python programs.
+
+A run needs gevent's patches, signal handlers and a process group of its own, which no library may
+force on a program. So `play` starts a process and reads the result that it writes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ccci import errors
+from ccci.errors import CcciError, InfrastructureError
+from ccci.model import codec
+from ccci.model.run import RunResult
+
+_BY_CODE: dict[int, type[CcciError]] = {
+    errors.EXIT_USAGE: errors.UsageError,
+    errors.EXIT_INFRASTRUCTURE: errors.InfrastructureError,
+    errors.EXIT_LOCKED: errors.Locked,
+}
+
+
+def play(
+    playbook: str, *, recipe: str, host: str | None = None, ref: str = "", stages: tuple[str, ...] = (),
+    skip_fetch: bool = False,
+) -> RunResult:  # fmt: skip
+    """Run a playbook and return what `result.json` holds. Prints nothing.
+
+    Args:
+        playbook: its name, such as "quick".
+        recipe: the recipe's name.
+        host: the host's name in the settings; the default host if None.
+        ref: branch, tag or commit; the lane's own choice if empty.
+        stages: only these; all if empty.
+        skip_fetch: use the recipe's clone on the host as it is.
+
+    Raises:
+        UsageError: the request or the settings are wrong.
+        InfrastructureError: the host could not be reached, before there was a run.
+        Locked: another run holds the app.
+
+    A recipe that fails is a result, not an exception. Side effects on the host: those of the playbook.
+    """
+    with tempfile.TemporaryDirectory(prefix="ccci-") as folder:
+        path = Path(folder) / "result.json"
+        words = [sys.executable, "-m", "ccci", "play", playbook, "--recipe", recipe, "--result", str(path)]
+        words += ["--host", host] if host else []
+        words += [f"--ref={ref}"] if ref else []
+        words += [f"--stages={','.join(stages)}"] if stages else []
+        env = {**os.environ, **({"CCCI_SKIP_FETCH": "1"} if skip_fetch else {})}
+        done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        result = codec.load(RunResult, path.read_text(), where="result.json") if path.exists() else None
+    if result is not None and done.returncode not in (errors.EXIT_USAGE, errors.EXIT_LOCKED):
+        return result
+    raise _error(done.returncode, result, done.stderr)
+
+
+def _error(code: int, result: RunResult | None, stderr: str) -> CcciError:
+    kind = _BY_CODE.get(code, InfrastructureError)
+    if result is not None:
+        return kind(result.reason, hint=result.hint or None, detail=result.detail or None)
+    first, *rest = stderr.strip().splitlines() or [f"ccci ended with {code} and said nothing"]
+    return kind(first.removeprefix("ccci: "), detail="\n".join(rest) or None)

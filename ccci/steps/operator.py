@@ -1,0 +1,160 @@
+"""What an operator does to a canonical by hand: always under its lock, always explicit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+
+from ccci import paths
+from ccci.engine.run import Run
+from ccci.engine.session import Session
+from ccci.engine.steps import cleaned_up, step
+from ccci.errors import NotIdle, SnapshotBroken, UsageError
+from ccci.facts.docker import StackLeftovers
+from ccci.facts.warm import ArchiveDigests, Folder, LockHolder
+from ccci.model.app import App
+from ccci.model.canonical import Canonical, CanonicalRecord, Status
+from ccci.model.run import Release
+from ccci.steps.app import deploy_canonical, gate, take_down
+from ccci.steps.promote import commit_known_good
+from ccci.steps.recover import app_of, drop_scratch, prove, recover_canonical, remove_strangers, restore_known_good
+from ccci.steps.registry import (
+    changed,
+    digest_now,
+    find_canonical,
+    read_record,
+    snapshot_path,
+    untouched,
+    write_record,
+)
+
+
+@attrs.frozen
+class Glance:
+    """A canonical at a glance, for lists: its record, what runs under its name, who holds its lock."""
+
+    record: CanonicalRecord
+    running: tuple[str, ...]
+    holder: str | None
+
+
+def list_canonicals(session: Session) -> list[Glance]:
+    """Return every canonical of the host."""
+    glances = []
+    for name in session.read(Folder, path=paths.WARM):
+        app = app_of(session, name) if name not in ("cold", "runs", "scratch", "alerts") else None
+        record = read_record(session, app) if app else None
+        if app is not None and record is not None:
+            running = session.read(StackLeftovers, stack=app.stack).running
+            glances.append(Glance(record, running, session.read(LockHolder, home=app.home)))
+    return glances
+
+
+@contextmanager
+def operated(run: Run) -> Iterator[App]:
+    """Hold the canonical's lock for an operator's verb, after recovering what a dead run left."""
+    session, app = run.session, app_of(run.session, run.recipe.name)
+    session.lock(app)
+    try:
+        if found := recover_canonical(app):
+            session.say(found, keep=True)
+        run.canonical = find_canonical(session, app.recipe)
+        yield app
+    finally:
+        session.unlock(app)
+
+
+def known(run: Run) -> Canonical:
+    """Return the run's canonical.
+
+    Raises:
+        UsageError: the recipe has none.
+    """
+    if run.canonical is None:
+        name = run.recipe.name
+        raise UsageError(f"{name} has no canonical yet", hint=f"`ccci play cold --recipe {name}` seeds it if it is green")
+    return run.canonical
+
+
+def deploy(run: Run) -> str:
+    """Bring the canonical up on its own volumes, for an operator to look at or to change; returns its URL.
+
+    From here on no run touches it, until it is undeployed and its data are seeded or restored.
+    """
+    with operated(run) as app:
+        canonical = known(run)
+        write_record(run.session, app, changed(canonical.record, Status.WARM))
+        with cleaned_up(lambda: drop_scratch(run.session.run_id, app.recipe)):
+            deploy_canonical(app, run)
+            gate(app, run)
+        return app.url
+
+
+def undeploy(run: Run) -> bool:
+    """Take the canonical down; returns whether its data still equal known-good, so that it is idle again."""
+    with operated(run) as app:
+        canonical = known(run)
+        take_down(app)
+        same = untouched(run.session, canonical) or digest_now(run.session, canonical) == canonical.record.snapshot
+        if same:
+            write_record(run.session, app, changed(canonical.record, Status.IDLE))
+        return same
+
+
+def seed(run: Run) -> CanonicalRecord:
+    """Take the undeployed canonical's data as known-good of the version that it has.
+
+    Raises:
+        NotIdle: it is deployed.
+    """
+    with operated(run) as app:
+        record = known(run).record
+        _refuse_deployed(run.session, app)
+        # no journal and not dirty: an interrupted seed must not end in a restore of what it replaces
+        return commit_known_good(app, Release(record.commit, record.version, released=True))
+
+
+def restore(run: Run) -> None:
+    """Throw the canonical's data away and put known-good back."""
+    with operated(run) as app:
+        canonical = known(run)
+        _refuse_deployed(run.session, app)
+        write_record(run.session, app, changed(canonical.record, Status.DIRTY, run=run.id))
+        remove_strangers(app, canonical)
+        restore_known_good(app, canonical)
+        prove(app, canonical, cheaply=False)
+        write_record(run.session, app, changed(canonical.record, Status.IDLE))
+
+
+@step("verifying known-good of {0.recipe.name}")
+def verify(run: Run) -> list[str]:
+    """Compare archives and volumes with the manifest, byte for byte; returns a line a volume.
+
+    Raises:
+        SnapshotBroken: an archive or a volume differs.
+        NotIdle: it is deployed, so its data move.
+    """
+    canonical = known(run)
+    app, manifest, session = canonical.app, canonical.manifest, run.session
+    _refuse_deployed(session, app)
+    keys = sorted(manifest.volumes)
+    archives = session.read(ArchiveDigests, archives=[str(snapshot_path(app) / f"{key}.tar.zst") for key in keys])
+    if bad := [k for k, digest in zip(keys, archives, strict=True) if digest != manifest.volumes[k].digest]:
+        raise SnapshotBroken(
+            f"the archive of {manifest.volumes[bad[0]].volume} is damaged",
+            hint=f"if the volume is still right, `ccci canonical seed {app.recipe}` takes a new snapshot",
+        )
+    if digest_now(session, canonical) != canonical.record.snapshot:
+        raise SnapshotBroken(
+            f"the data of {app.domain} differ from known-good",
+            hint=f"`ccci canonical restore {app.recipe}` puts known-good back, `seed` keeps what is there",
+        )
+    return [f"{manifest.volumes[k].volume}  sha256:{manifest.volumes[k].digest}" for k in keys]
+
+
+def _refuse_deployed(session: Session, app: App) -> None:
+    if session.read(StackLeftovers, stack=app.stack).running:
+        raise NotIdle(f"{app.domain} is deployed", hint=f"first `ccci canonical undeploy {app.recipe}`")
+
