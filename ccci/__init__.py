@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from ccci.steps.app import deploy_canonical as deploy_canonical
     from ccci.steps.app import deploy_fresh as deploy_fresh
     from ccci.steps.app import ensure_deployed as ensure_deployed
-    from ccci.steps.app import gate as health_gate
+    from ccci.steps.app import health_gate as health_gate
     from ccci.steps.app import upgrade_in_place as upgrade_in_place
     from ccci.steps.guards import app_locked as app_locked
     from ccci.steps.guards import known_good_kept as known_good_kept
     from ccci.steps.guards import start_over as start_over
     from ccci.steps.guards import torn_down as torn_down
     from ccci.steps.promote import promote as promote
-    from ccci.steps.stages import run_stage_tests as run_tests
+    from ccci.steps.stages import run_tests as run_tests
     from ccci.steps.stages import skip_stage as skip_stage
     from ccci.steps.stages import stage as stage
 
@@ -35,19 +35,19 @@ _WHERE = {
     "deploy_canonical": "ccci.steps.app",
     "deploy_fresh": "ccci.steps.app",
     "ensure_deployed": "ccci.steps.app",
-    "health_gate": "ccci.steps.app:gate",
+    "health_gate": "ccci.steps.app",
     "known_good_kept": "ccci.steps.guards",
     "play": "ccci.api",
     "playbook": "ccci.engine.playbook",
     "promote": "ccci.steps.promote",
-    "run_tests": "ccci.steps.stages:run_stage_tests",
+    "run_tests": "ccci.steps.stages",
     "skip_stage": "ccci.steps.stages",
     "stage": "ccci.steps.stages",
     "start_over": "ccci.steps.guards",
     "torn_down": "ccci.steps.guards",
     "upgrade_in_place": "ccci.steps.app",
 }
-__all__ = list(_WHERE)  # noqa: PLE0605  (one list, not two)
+__all__ = list(_WHERE)
 __version__ = "0.1.0"
 
 
@@ -55,5 +55,4 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: pyinfra takes 0.3 s, and `ccci --help` needs none of it."""
     if name not in _WHERE:
         raise AttributeError(f"module 'ccci' has no attribute {name!r}")
-    module, _, attribute = _WHERE[name].partition(":")
-    return getattr(importlib.import_module(module), attribute or name)
+    return getattr(importlib.import_module(_WHERE[name]), name)

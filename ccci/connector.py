@@ -12,7 +12,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 from paramiko.ssh_exception import SSHException
@@ -32,6 +32,7 @@ from ccci.errors import CommandTimeout, ConnectionLost, HostUnreachable
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
     from pyinfra.api import StringCommand
+    from pyinfra.api.arguments import ConnectorArguments
 
 KEEPALIVE = 15.0  # seconds between two questions to the peer
 DEAD_AFTER = 30.0  # seconds of silence after which the peer counts as dead
@@ -41,7 +42,7 @@ _LOST = (SSHException, OSError, EOFError)
 class CcciConnector(SSHConnector):
     """SSH with a pulse. Data keys beside pyinfra's: ccci_keepalive, ccci_dead_after (seconds)."""
 
-    _watchdog: gevent.Greenlet | None = None
+    _watchdog: Any = None
     _dead: str = ""
 
     @override
@@ -92,11 +93,11 @@ class CcciConnector(SSHConnector):
         dead = float(self.host.data.get("ccci_dead_after") or DEAD_AFTER)
         while transport.is_active():
             gevent.sleep(every)
-            with gevent.Timeout(max(dead - every, 0.5), False) as waiting:
-                transport.global_request("keepalive@openssh.com", wait=True)
-                waiting.cancel()
-                continue
-            transport.close()
+            try:
+                with gevent.Timeout(max(dead - every, 0.5)):
+                    transport.global_request("keepalive@openssh.com", wait=True)
+            except gevent.Timeout:
+                transport.close()
 
     def ensure_connected(self) -> None:
         """Connect again if the connection is gone, for as long as the peer may be silent.
@@ -142,13 +143,11 @@ class CcciConnector(SSHConnector):
             unix = make_unix_command_for_host(self.state, self.host, command, **arguments)
             return self._execute(unix.get_raw_value(), stdin, pty=pty, timeout=timeout)
 
-        code, output = execute_command_with_sudo_retry(self.host, arguments, execute)
+        code, output = execute_command_with_sudo_retry(self.host, cast("ConnectorArguments", arguments), execute)
         self.host.connector_data["ccci_last"] = (code, output)
         return code in good, output
 
-    def _execute(
-        self, text: str, stdin: Any, *, pty: bool, timeout: float | None
-    ) -> tuple[int, CommandOutput]:
+    def _execute(self, text: str, stdin: Any, *, pty: bool, timeout: float | None) -> tuple[int, CommandOutput]:
         lines: list[OutputLine] = []
         try:
             channel = self.open_command(text, pty=pty)

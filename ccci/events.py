@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Union
+from typing import TypeAlias
 
 import attrs
 
@@ -62,7 +62,7 @@ class RunEnded:
     result: RunResult
 
 
-Event = Union[StepStarted, StepEnded, Waiting, Note, Output, StageEnded, RunEnded]
+Event: TypeAlias = "StepStarted | StepEnded | Waiting | Note | Output | StageEnded | RunEnded"
 Sink = Callable[[float, Event], None]
 
 

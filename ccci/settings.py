@@ -50,9 +50,7 @@ class Host:
         metadata=_about("domain below which apps get theirs", checked(names.domain, "a full DNS name"))
     )
     port: int = attrs.field(default=22, metadata=_about("port of its SSH server", port))
-    user: str = attrs.field(
-        default="root", metadata=_about("user to log in as", matching(_USER, "the name of a user"))
-    )
+    user: str = attrs.field(default="root", metadata=_about("user to log in as", matching(_USER, "the name of a user")))
     key: Path | None = attrs.field(default=None, metadata=_about("private key; else what SSH offers", path))
     known_hosts: Path | None = attrs.field(
         default=None, metadata=_about("file with the host's key; else the user's own", path)
@@ -62,9 +60,7 @@ class Host:
     )
     forge: str = attrs.field(
         default="https://git.coopcloud.tech/coop-cloud/{recipe}.git",
-        metadata=_about(
-            "where recipes are cloned from", matching(_FORGE, "a URL or path with {recipe} in it")
-        ),
+        metadata=_about("where recipes are cloned from", matching(_FORGE, "a URL or path with {recipe} in it")),
     )
     group: str = attrs.field(default="all", metadata=_about("its group in the inventory", _read_name))
 
@@ -90,9 +86,7 @@ class Settings:
     )
     gate_timeout: float | None = attrs.field(
         default=None,
-        metadata=_about(
-            "seconds a health gate may take; else the recipe's own", seconds(1), "CCCI_GATE_TIMEOUT"
-        ),
+        metadata=_about("seconds a health gate may take; else the recipe's own", seconds(1), "CCCI_GATE_TIMEOUT"),
     )
     connect_timeout: float = attrs.field(
         default=10.0,
@@ -128,9 +122,7 @@ class Settings:
             return self.hosts[wanted]
         known = ", ".join(sorted(self.hosts))
         if known:
-            raise SettingsError(
-                f"host {names.shown(wanted)} is not known; known: {known}", hint="choose one of them"
-            )
+            raise SettingsError(f"host {names.shown(wanted)} is not known; known: {known}", hint="choose one of them")
         raise SettingsError(
             f"host {names.shown(wanted)} is not known, and neither is any other",
             hint="start a disposable one with: ccci lab up",
@@ -227,9 +219,7 @@ def _hosts(tables: Any, file: Path | None, faults: list[str]) -> dict[str, Host]
     for own in sorted(controller_home().glob("hosts/*.toml")):
         sources[own.stem] = (_read_toml(own, faults), own.parent, str(own))
     if file and isinstance(tables, dict):
-        sources.update(
-            {name: (table, file.parent, f"{file}: hosts.{name}") for name, table in tables.items()}
-        )
+        sources.update({name: (table, file.parent, f"{file}: hosts.{name}") for name, table in tables.items()})
     elif file:
         faults.append(f"{file}: hosts must be tables [hosts.<name>]")
     hosts = {name: _host(name, source, faults) for name, source in sources.items()}
@@ -256,15 +246,11 @@ def _read_all(
 def _host(name: str, source: tuple[Any, Path, str], faults: list[str]) -> Host | None:
     table, base, where = source
     if not isinstance(table, dict) or not _NAME.fullmatch(name):
-        faults.append(
-            f"{where}: {names.shown(name)} must be a name of letters, digits, '_', '.', '-' with a table"
-        )
+        faults.append(f"{where}: {names.shown(name)} must be a name of letters, digits, '_', '.', '-' with a table")
         return None
     before = len(faults)
     values = _read_all(Host, table, base, where, faults)
-    missing = [
-        field.name for field in options(Host) if field.default is attrs.NOTHING and field.name not in table
-    ]
+    missing = [field.name for field in options(Host) if field.default is attrs.NOTHING and field.name not in table]
     faults.extend(f"{where}: {key} is missing" for key in missing)
     return None if len(faults) > before else Host(name=name, **values)
 
@@ -278,9 +264,7 @@ def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str
     values: dict[str, Any] = {}
     for name, variable in variables.items():
         if value := environ.get(variable):
-            values.update(
-                _read_all(Settings, {name: value}, Path.cwd(), f"environment variable {variable}", faults)
-            )
+            values.update(_read_all(Settings, {name: value}, Path.cwd(), f"environment variable {variable}", faults))
     return values
 
 

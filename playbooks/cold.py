@@ -29,14 +29,14 @@ def cold(run: Run) -> Verdict:
                 health_gate(app, run)
                 run_tests(app, "install", run)
 
-        if run.wants("upgrade") and run.base is None:
+        base = run.base
+        if run.wants("upgrade") and base is None:
             skip_stage(run, "upgrade", because="no release is older than the head")
-        elif run.wants("upgrade"):
+        elif run.wants("upgrade") and base is not None:
             run.expected_deploys += 1
-            run.version_before, run.version_after = run.base.version, run.head.version
-            with stage(run, "upgrade", note=run.jump):
+            with stage(run, "upgrade", note=run.jump_from(base.version)):
                 start_over(app, run)
-                deploy_fresh(app, run.base, run)
+                deploy_fresh(app, base, run)
                 health_gate(app, run)
                 upgrade_in_place(app, run.head, run)
                 health_gate(app, run)

@@ -23,8 +23,7 @@ def quick(run: Run) -> Verdict:
 
     run.expected_deploys = 1
     with app_locked(run.canonical, run) as app, known_good_kept(run.canonical, run):
-        run.version_before, run.version_after = run.canonical.known_good, run.head.version
-        with stage(run, "upgrade", note=run.jump):
+        with stage(run, "upgrade", note=run.jump_from(run.canonical.known_good)):
             deploy_canonical(app, run)
             health_gate(app, run)
             upgrade_in_place(app, run.head, run)

@@ -49,7 +49,14 @@ def list_(host: str | None) -> None:
     for glance in glances:
         record = glance.record
         lock = "held" if glance.holder is not None else "free"
-        table.add_row(record.recipe, record.version, record.commit[:7], record.status.value, "yes" if glance.running else "no", lock)
+        table.add_row(
+            record.recipe,
+            record.version,
+            record.commit[:7],
+            record.status.value,
+            "yes" if glance.running else "no",
+            lock,
+        )
     Console().print(table)
 
 

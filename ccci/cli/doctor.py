@@ -17,7 +17,20 @@ from ccci.facts.system import Listens, MissingCommands
 from ccci.model.recipe import enrolled, find_recipe
 from ccci.settings import Settings
 
-_NEEDED = ("docker", "git", "curl", "tar", "zstd", "flock", "timeout", "sha256sum", "bash", "find", "base64", "gzip")
+_NEEDED = (
+    "docker",
+    "git",
+    "curl",
+    "tar",
+    "zstd",
+    "flock",
+    "timeout",
+    "sha256sum",
+    "bash",
+    "find",
+    "base64",
+    "gzip",
+)
 
 
 @click.command()
@@ -41,7 +54,13 @@ Check = tuple[str, str, str]
 def _here(settings: Settings) -> list[Check]:
     checks: list[Check] = []
     names = enrolled(settings.recipes)
-    checks.append((f"{len(names)} recipes in {settings.recipes}", "" if names else "none is enrolled", "see docs/recipes.md"))
+    checks.append(
+        (
+            f"{len(names)} recipes in {settings.recipes}",
+            "" if names else "none is enrolled",
+            "see docs/recipes.md",
+        )
+    )
     for name in names:
         try:
             find_recipe(name, settings.recipes)
@@ -66,7 +85,11 @@ def _there(settings: Settings) -> list[Check]:
 def _host(session: Session) -> list[Check]:
     missing = session.read(MissingCommands, names=_NEEDED)
     checks: list[Check] = [
-        ("commands on the host", ", ".join(missing), "install the packages that have them: docker.io git curl zstd util-linux")
+        (
+            "commands on the host",
+            ", ".join(missing),
+            "install the packages that have them: docker.io git curl zstd util-linux",
+        )
     ]
     if "docker" in missing or "curl" in missing:
         return checks

@@ -9,6 +9,7 @@ monkey.patch_all()
 import sys  # noqa: E402
 
 import click  # noqa: E402
+from typing_extensions import override  # noqa: E402
 
 from ccci import __version__  # noqa: E402
 from ccci.cli.lab import lab  # noqa: E402
@@ -20,9 +21,11 @@ class _Group(click.Group):
 
     _LAZY = ("play", "run", "canonical", "status", "doctor")
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self._LAZY])
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self._LAZY:
             import importlib  # noqa: PLC0415

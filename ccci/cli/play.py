@@ -17,14 +17,14 @@ from ccci.events import Stream
 from ccci.settings import Settings
 
 
-def complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_recipe(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Return the enrolled recipes that begin with what was typed."""
     from ccci.model.recipe import enrolled  # noqa: PLC0415
 
     return [name for name in enrolled(settings_module.load().recipes) if name.startswith(incomplete)]
 
 
-def complete_playbook(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_playbook(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Return the playbooks that begin with what was typed."""
     return [name for name in loader.load_all(settings_module.load()) if name.startswith(incomplete)]
 
@@ -44,7 +44,7 @@ def settings_for(host: str | None) -> Settings:
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--list", "list_", is_flag=True, help="List the playbooks.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what pytest prints.")
-def play(  # noqa: PLR0913  (one parameter a flag)
+def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
     playbook: str | None, recipe: str | None, ref: str, host: str | None, stages: str, result: Path | None,
     dry_run: bool, list_: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -59,7 +59,13 @@ def play(  # noqa: PLR0913  (one parameter a flag)
     if not recipe:
         raise UsageError(f"which recipe should {playbook} test?", hint="add --recipe R")
     request = make_request(
-        playbook, recipe=recipe, ref=ref, stages=stages, skip_fetch=skip_fetch(os.environ), result=result, dry_run=dry_run
+        playbook,
+        recipe=recipe,
+        ref=ref,
+        stages=stages,
+        skip_fetch=skip_fetch(os.environ),
+        result=result,
+        dry_run=dry_run,
     )
     stream = Stream()
     stream.attach(console_sink(verbose=verbose))

@@ -1,0 +1,1 @@
+"""Pure: arguments in, shell text out. Quoting lives here only."""

@@ -11,10 +11,18 @@ from pathlib import PurePosixPath
 
 from ccci.commands.shell import argv, quote
 
-_TAR = (
-    "tar --create --sort=name --format=posix --numeric-owner --acls --xattrs --xattrs-include=*"
-    " --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime --warning=no-file-ignored"
-).split()
+_TAR = [
+    "tar",
+    "--create",
+    "--sort=name",
+    "--format=posix",
+    "--numeric-owner",
+    "--acls",
+    "--xattrs",
+    "--xattrs-include=*",
+    "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+    "--warning=no-file-ignored",
+]
 
 
 def _stream(folder: PurePosixPath) -> str:
@@ -60,8 +68,19 @@ def unpack(archive: PurePosixPath, folder: PurePosixPath, sha256: str) -> str:
     """
     new, old = f"{folder}.ccci-new", f"{folder}.ccci-old"
     extract = quote(
-        argv("tar", "--extract", "--numeric-owner", "--same-owner", "--preserve-permissions", "--acls", "--xattrs",
-             "--xattrs-include=*", "--delay-directory-restore", "-C", new)
+        argv(
+            "tar",
+            "--extract",
+            "--numeric-owner",
+            "--same-owner",
+            "--preserve-permissions",
+            "--acls",
+            "--xattrs",
+            "--xattrs-include=*",
+            "--delay-directory-restore",
+            "-C",
+            new,
+        )
     )
     have = f"{{ {_unzstd(archive)} | tee /dev/fd/3 | {extract}; }} 3>&1 | sha256sum | cut -c1-64"
     n, o, f = quote([new]), quote([old]), quote([str(folder)])

@@ -39,11 +39,11 @@ def tags(repo: PurePosixPath) -> Argv:
 
 def resolve(repo: PurePosixPath, ref: str) -> str:
     """Print the commit that `ref` names: as a remote branch, a tag, a local name or a commit id."""
-    names = [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}", ref]
-    tries = [f"{name}^{{commit}}" for name in names]
-    return " || ".join(
-        quote(git(repo, "rev-parse", "-q", "--verify", "--end-of-options", name)) for name in tries
+    names = (
+        [ref] if ref == "HEAD" or ref.startswith("refs/") else [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}", ref]
     )
+    tries = [f"{name}^{{commit}}" for name in names]
+    return " || ".join(quote(git(repo, "rev-parse", "-q", "--verify", "--end-of-options", name)) for name in tries)
 
 
 def tree(repo: PurePosixPath, commit: str) -> str:

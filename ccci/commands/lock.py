@@ -71,5 +71,11 @@ def fenced(words: Sequence[str] | str, fence: Fence | None) -> str:
 def is_free(home: PurePosixPath) -> str:
     """Print `free` or `held` and the holder's text: for looking, not for taking."""
     return quote(
-        argv("sh", "-c", 'flock -n "$1/lock" true 2>/dev/null && echo free || { echo held; cat "$1/holder"; }', "-", home)
+        argv(
+            "sh",
+            "-c",
+            'flock -n "$1/lock" true 2>/dev/null && echo free || { echo held; cat "$1/holder"; }',
+            "-",
+            home,
+        )
     )

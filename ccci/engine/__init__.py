@@ -1,0 +1,1 @@
+"""Sessions, runs, results: how a playbook is played."""

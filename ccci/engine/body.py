@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ccci.engine.playbook import Playbook
     from ccci.engine.run import Run
 
+
 def new_run_id() -> str:
     """Return a run id: UTC time to the second and 6 random hex digits; sorts by time."""
     return datetime.now(timezone.utc).strftime("%Y%m%dt%H%M%S") + "-" + secrets.token_hex(3)
@@ -65,7 +66,8 @@ def plan_of(run: Run) -> list[str]:
     base = run.base.version if run.base else "none is older"
     stages = [stage for stage in run.recipe.meta.stages if run.wants(stage)]
     return [
-        f"would test {run.head.version or 'unreleased'} ({run.head.short}) in the {run.mode.value} lane, stages {', '.join(stages)}",
+        f"would test {run.head.version or 'unreleased'} ({run.head.short}) in the {run.mode.value} lane",
+        f"stages: {', '.join(stages)}",
         f"known-good: {known}; release before the head: {base}",
         "nothing was changed",
     ]
@@ -97,4 +99,3 @@ def translate(error: BaseException) -> CcciError:
         hint="please report it with the log of this run",
         detail=where,
     )
-

@@ -82,5 +82,6 @@ def unreachable(host: HostSettings, error: Exception) -> HostUnreachable:
             "if not, somebody may be in between",
         )
     return HostUnreachable(
-        f"host {host.name} ({host.address}:{host.port}) cannot be reached: {text}", hint=f"try: {ssh_command(host)}"
+        f"host {host.name} ({host.address}:{host.port}) cannot be reached: {text}",
+        hint=f"try: {ssh_command(host)}",
     )

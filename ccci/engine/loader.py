@@ -21,24 +21,26 @@ from ccci.steps.recover import recover_cold_apps
 from ccci.steps.registry import find_canonical
 
 
-def folder_of(settings: Settings) -> Path:
-    """Return the folder of the playbooks: the settings' one, or the one that comes with ccci.
+def folders_of(settings: Settings) -> list[Path]:
+    """Return the folders of playbooks: those that come with ccci, then the settings' one, which wins.
 
     Raises:
         UsageError: there is none.
     """
     package = Path(ccci.__file__).parent
-    for folder in (settings.playbooks, package.parent / "playbooks", package / "_playbooks"):
-        if folder is not None and folder.is_dir():
-            return folder
-    raise UsageError("no playbooks found", hint="set `playbooks` in the settings to their folder")
+    own = next((f for f in (package.parent / "playbooks", package / "_playbooks") if f.is_dir()), None)
+    folders = [f for f in (own, settings.playbooks) if f is not None]
+    if not folders:
+        raise UsageError("no playbooks found", hint="set `playbooks` in the settings to their folder")
+    return folders
 
 
 def load_all(settings: Settings) -> dict[str, Playbook]:
     """Load every playbook by name."""
     found: dict[str, Playbook] = {}
-    for path in sorted(folder_of(settings).glob("[a-z]*.py")):
-        found |= {made.name: made for made in _load(path)}
+    for folder in folders_of(settings):
+        for path in sorted(folder.glob("[a-z]*.py")):
+            found |= {made.name: made for made in _load(path)}
     return found
 
 

@@ -25,7 +25,7 @@ from ccci.errors import CcciError
 from ccci.events import Stream
 from ccci.model.run import Mode, Verdict
 
-_EXECUTED_BY_PYINFRA = "builtins"  # the module name that pyinfra's exec of a deploy file gives
+_EXECUTED_BY_PYINFRA = (None, "builtins")  # what pyinfra's exec of a deploy file gives, by Python version
 
 
 @attrs.frozen
@@ -47,7 +47,7 @@ def playbook(mode: Mode) -> Callable[[Callable[[Run], Verdict]], Playbook]:
 
     def decorate(function: Callable[[Run], Verdict]) -> Playbook:
         made = Playbook(function.__name__, mode, function, (function.__doc__ or "").strip().split("\n")[0])
-        if function.__module__ == _EXECUTED_BY_PYINFRA and pyinfra_context.ctx_state.isset():
+        if function.__module__ in _EXECUTED_BY_PYINFRA and pyinfra_context.ctx_state.isset():
             _queue(made)
         return made
 
@@ -60,7 +60,8 @@ def _played(made: Playbook) -> Generator[FunctionCommand, None, None]:
 
 
 def _queue(made: Playbook) -> None:
-    _played(made, name=f"play {made.name}")
+    queue: Any = _played  # its type forgets that `name` is an argument of every operation
+    queue(made, name=f"play {made.name}")
 
 
 def _body(state: State, host: Host, made: Playbook) -> bool:

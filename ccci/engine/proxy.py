@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.server import StreamServer
+from typing_extensions import Self
 
 from ccci.errors import CcciError
 
@@ -34,7 +35,7 @@ class AppProxy:
         self._password = secrets.token_urlsafe(24)
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
 
-    def __enter__(self) -> AppProxy:
+    def __enter__(self) -> Self:
         self._server.start()
         return self
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pyinfra import logger
+from typing_extensions import override
 
 
 def quiet(*, verbose: Callable[[str], None] | None = None) -> None:
@@ -23,6 +24,7 @@ class _Handler(logging.Handler):
         super().__init__()
         self.tell = tell
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a record's text on."""
         self.tell(record.getMessage())

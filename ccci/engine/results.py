@@ -80,7 +80,11 @@ def store(session: Session, context: Context, result: RunResult) -> None:
     """Write result.json, junit.xml and the log here, then on the host as far as it can be reached."""
     folder = results_folder(context, result.run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"result.json": codec.dump(result), "junit.xml": junit(result), "log": "\n".join(session.log) + "\n"}
+    texts = {
+        "result.json": codec.dump(result),
+        "junit.xml": junit(result),
+        "log": "\n".join(session.log) + "\n",
+    }
     for name, text in texts.items():
         _write(folder / name, text)
     if context.request.result is not None:
@@ -153,7 +157,9 @@ def summary(result: RunResult) -> list[str]:
     lines += [_stage_line(stage) for stage in result.stages]
     lines += [f"  deploy-count = {result.deploy_count.actual} (expect {result.deploy_count.expected})"]
     lines += [f"  {note}" for note in result.notes]
-    lines += [f"VERDICT {result.verdict.value} after {result.seconds:.1f} s" + (f": {result.reason}" if result.reason else "")]
+    lines += [
+        f"VERDICT {result.verdict.value} after {result.seconds:.1f} s" + (f": {result.reason}" if result.reason else "")
+    ]
     lines += [f"  | {line}" for line in result.detail.splitlines()[-15:]]
     lines += [f"  what to do: {result.hint}"] if result.hint else []
     return lines

@@ -44,7 +44,7 @@ class Run:
     fall_back_to: Callable[[Run, str], Verdict]
     stages: list[StageResult] = attrs.field(factory=list)
     expected_deploys: int = 0
-    known_good: KnownGoodChange = KnownGoodChange()
+    known_good: KnownGoodChange = attrs.field(factory=KnownGoodChange)
     version_before: str = ""
     version_after: str = ""
     summary: list[str] = attrs.field(factory=list)
@@ -64,12 +64,11 @@ class Run:
         """Whether all stages of the recipe were asked for."""
         return not self.request.stages or set(self.recipe.meta.stages) <= set(self.request.stages)
 
-    @property
-    def jump(self) -> str:
-        """The upgrade in words: from what, to what."""
+    def jump_from(self, version: str) -> str:
+        """Say from what to what this run upgrades, in words, and keep both for the result."""
         head = self.head.version or self.head.short
-        same = self.version_before.split(" ")[0] == head
-        return f"{self.version_before} -> {head}{f' ({self.head.short})' if same else ''}"
+        self.version_before, self.version_after = version, head
+        return f"{version} -> {head}{f' ({self.head.short})' if version == head else ''}"
 
     def wants(self, stage: str) -> bool:
         """Return whether a stage is part of this run."""

@@ -24,7 +24,9 @@ def step(title: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            return current().run_step(title.format(*args, **kwargs), function.__name__, lambda: function(*args, **kwargs))
+            return current().run_step(
+                title.format(*args, **kwargs), function.__name__, lambda: function(*args, **kwargs)
+            )
 
         return call
 

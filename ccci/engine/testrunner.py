@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import gevent
-from gevent.subprocess import PIPE, STDOUT, Popen
+from gevent.subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from ccci.errors import CcciError
 from ccci.model import codec
@@ -49,9 +49,7 @@ def files_of_stage(stage: str, own: Path | None) -> list[Path]:
     return generic + [path for path in mine if stage_of(path) == stage]
 
 
-
-
-def run_tests(
+def run_pytest(
     context: TestContext, files: list[Path], answer: Callable[[Call], Reply], tell: Callable[[str], None]
 ) -> Outcome:
     """Run test files and collect how each test ended.
@@ -68,22 +66,22 @@ def run_tests(
     env = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
     env |= {CONTEXT_VARIABLE: str(theirs.fileno()), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     process = Popen(
-        [*words, *map(str, files)], env=env, stdin=PIPE, stdout=PIPE, stderr=STDOUT, pass_fds=(theirs.fileno(),),
+        [*words, *map(str, files)], env=env, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, pass_fds=(theirs.fileno(),),
         start_new_session=True,
     )  # fmt: skip
     theirs.close()
+    output: Any = process.stdout
     tests: list[TestCase] = []
     talk = gevent.spawn(_talk, ours, context, answer, tests)
     try:
-        process.stdin.close()
-        lines = [_line(raw, tell) for raw in process.stdout]
+        lines = [_line(raw, tell) for raw in output]
         code = process.wait()
         talk.join(timeout=5)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-        process.stdout.close()
+        output.close()
         talk.kill()
         ours.close()
     return Outcome(tests, code, "\n".join(lines[-30:]))

@@ -38,8 +38,9 @@ class HostFact(FactBase[T]):
         """Turn the printed lines into the value; ValueError, KeyError, TypeError mean unreadable."""
         raise NotImplementedError(type(self).__name__)
 
+    @staticmethod
     @override
-    def default(self) -> T:
+    def default() -> T:
         """Return the mark that `read` refuses: ccci's facts have no default."""
         return UNREAD  # type: ignore[no-any-return]
 
@@ -78,4 +79,4 @@ def read(host: Host, fact: type[HostFact[T]], **arguments: Any) -> T:
     value = host.get_fact(fact, **arguments)
     if value is UNREAD:
         raise StateUnreadable(f"fact {fact.__name__}: no answer from {host.name}")
-    return value  # type: ignore[no-any-return]
+    return value

@@ -54,7 +54,9 @@ class Listens(HostFact[bool]):
     @override
     def command(self, port: int) -> StringCommand:
         """Args: port: its number."""
-        return self.shell(f"timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{int(port)}' 2>/dev/null && echo yes || echo no")
+        return self.shell(
+            f"timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{int(port)}' 2>/dev/null && echo yes || echo no"
+        )
 
     @override
     def parse(self, lines: list[str]) -> bool:

@@ -12,7 +12,6 @@ from ccci.commands import archive, lock
 from ccci.commands.shell import argv, quote
 from ccci.facts.base import HostFact
 
-
 _SHA256 = 64  # hex digits
 
 

@@ -112,7 +112,7 @@ def _check_deployed(lab: Record, domain: str) -> None:
     services = inside.run(*listing, what="listing the lab's apps").split()
     raise UsageError(
         f"{domain} is not deployed in the lab",
-        hint="a canonical is undeployed when idle: deploy it by `ccci canonical up`, "
+        hint="a canonical is undeployed when idle: deploy it by `ccci canonical deploy`, "
         f"then open it again or ask by hand: {curl_line(lab, domain)}",
         detail=f"services there are: {', '.join(services) or 'none'}",
     )

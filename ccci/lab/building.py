@@ -79,9 +79,7 @@ def spec(reference: str) -> ImageSpec:
     """
     known = registry()
     if reference not in known:
-        raise UsageError(
-            f"the lab cannot build the image {reference}", hint=f"it has {', '.join(sorted(known))}"
-        )
+        raise UsageError(f"the lab cannot build the image {reference}", hint=f"it has {', '.join(sorted(known))}")
     return known[reference]
 
 
@@ -118,9 +116,7 @@ def script(name: str) -> str:
     return (SCRIPTS / name).read_text()
 
 
-def debian(
-    suite: str, packages: Sequence[str], customize: str, *arguments: str
-) -> Callable[[Path, Path, Path], None]:
+def debian(suite: str, packages: Sequence[str], customize: str, *arguments: str) -> Callable[[Path, Path, Path], None]:
     """A builder: a small Debian with some packages, then one of our scripts on its tree.
 
     Args:
@@ -136,9 +132,7 @@ def debian(
     return build
 
 
-def run_mmdebstrap(
-    suite: str, packages: Sequence[str], customize: Sequence[str], *, log: Path, target: Path
-) -> None:
+def run_mmdebstrap(suite: str, packages: Sequence[str], customize: Sequence[str], *, log: Path, target: Path) -> None:
     """Build the tar of a Debian tree.
 
     Args:

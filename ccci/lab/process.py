@@ -67,9 +67,7 @@ def _run(argv: Sequence[str], what: str, timeout: float, **options: Any) -> str:
 def succeeds(argv: Sequence[str], *, timeout: float = 20) -> bool:
     """Whether a program can be started and ends with 0 in time. What it says is dropped."""
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
-        )
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
@@ -90,9 +88,7 @@ def run_logged(argv: Sequence[str], log: Path, *, what: str, timeout: float = 18
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("wb") as out:
-            done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=timeout, check=False
-            )
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=timeout, check=False)
     except FileNotFoundError as error:
         raise CommandFailed(f"{what} failed: there is no program {argv[0]!r}", hint="install it") from error
     except subprocess.TimeoutExpired as error:

@@ -85,9 +85,7 @@ def checked_name(name: str) -> str:
         UsageError: it is no name that containers and files can have.
     """
     if not NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no name for a lab", hint="small letters, digits and hyphens, at most 31"
-        )
+        raise UsageError(f"{name!r} is no name for a lab", hint="small letters, digits and hyphens, at most 31")
     return name
 
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.1  # seconds between two looks
 
 
-def until(
-    ready: Callable[[], bool], *, what: str, timeout: float, detail: Callable[[], str] | None = None
-) -> None:
+def until(ready: Callable[[], bool], *, what: str, timeout: float, detail: Callable[[], str] | None = None) -> None:
     """Look until something holds.
 
     Args:

@@ -1,0 +1,1 @@
+"""Pure values: what ccci talks about."""

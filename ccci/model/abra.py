@@ -8,9 +8,7 @@ _MAX = 1 << 20  # characters; a longer file is no abra.sh, and reading it would 
 _VALUE = r"""(?:"[^"$`\\\x00-\x1f]*"|'[^'\x00-\x1f]*'|[A-Za-z0-9_.,:/@%+=-]*)"""
 _ASSIGNMENT = re.compile(rf"([A-Za-z_][A-Za-z0-9_]*)=({_VALUE})(?=\s|$)")
 _EXPORT = re.compile(rf"export(?:[ \t]+[A-Za-z_][A-Za-z0-9_]*={_VALUE})+[ \t]*(?:[ \t]#.*)?")
-_FUNCTION = re.compile(
-    r"([ \t]*)(?:function[ \t]+[\w:.-]+[ \t]*(?:\([ \t]*\))?|[\w:.-]+[ \t]*\([ \t]*\))[ \t]*(.*)"
-)
+_FUNCTION = re.compile(r"([ \t]*)(?:function[ \t]+[\w:.-]+[ \t]*(?:\([ \t]*\))?|[\w:.-]+[ \t]*\([ \t]*\))[ \t]*(.*)")
 _HEREDOC = re.compile(r"<<-?[ \t]*(['\"]?)([A-Za-z_]\w*)\1")
 
 

@@ -26,7 +26,7 @@ class VolumeRecord:
     Attributes:
         volume: the volume's name on the host.
         digest: sha256 of its deterministic tar stream.
-        size: length of that stream in bytes.
+        size: of its archive, in bytes.
     """
 
     volume: str

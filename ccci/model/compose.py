@@ -197,9 +197,7 @@ def _version(content: Mapping[str, Any], before: str, where: str) -> str:
         return before
     version = str(value) if "." in str(value) else f"{value}.0"
     if isinstance(value, bool) or not re.fullmatch(r"3\.[0-9]{1,2}", version):
-        raise ComposeError(
-            f"{where}: version is {shown(value)}", hint='swarm needs version: "3.8" or another 3.x'
-        )
+        raise ComposeError(f"{where}: version is {shown(value)}", hint='swarm needs version: "3.8" or another 3.x')
     if before and version != before:
         raise ComposeError(
             f"{where}: version is {version}, but {before} in the files before it",

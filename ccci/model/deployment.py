@@ -83,9 +83,7 @@ class Deployment:
 
     def wanted(self, *, settle: float, since: float) -> Wanted:
         """Return what the health gate waits for; see `Wanted` for the arguments."""
-        services = {
-            name: (s.image, None if s.is_global else s.replicas) for name, s in self.compose.services.items()
-        }
+        services = {name: (s.image, None if s.is_global else s.replicas) for name, s in self.compose.services.items()}
         labels = {INPUTS_LABEL: self.inputs} if "app" in services else {}
         return Wanted(services, labels, settle=settle, since=since)
 

@@ -84,9 +84,7 @@ def parse(text: str, *, where: str) -> dict[str, str]:
         blank = len(statement) - len(statement.lstrip())
         line = binding.original.line + statement[:blank].count("\n")
         if binding.error or binding.key is None or binding.value is None:
-            raise ComposeError(
-                f"{where} line {line}: this is no KEY=value", hint="quote the value, or use # KEY"
-            )
+            raise ComposeError(f"{where} line {line}: this is no KEY=value", hint="quote the value, or use # KEY")
         if not _KEY.fullmatch(binding.key):
             raise ComposeError(
                 f"{where} line {line}: {shown(binding.key)} is no name of a variable",
@@ -177,9 +175,7 @@ def compose_files(env: Mapping[str, str]) -> tuple[str, ...]:
             fault = f"COMPOSE_FILE names {shown(file)} more than once"
         else:
             continue
-        raise ComposeError(
-            fault, hint="list each file once, separated by ':', such as compose.yml:compose.smtp.yml"
-        )
+        raise ComposeError(fault, hint="list each file once, separated by ':', such as compose.yml:compose.smtp.yml")
     return files
 
 
@@ -197,9 +193,7 @@ def secret_specs(env_sample_text: str) -> dict[str, SecretSpec]:
         ComposeError: the sample cannot be read, or a version or length is out of bounds.
     """
     where = ".env.sample"
-    comments = {
-        m[1]: m[2] or "" for line in env_sample_text.splitlines() if (m := _SECRET_LINE.fullmatch(line))
-    }
+    comments = {m[1]: m[2] or "" for line in env_sample_text.splitlines() if (m := _SECRET_LINE.fullmatch(line))}
     specs = {}
     for key, version in parse(env_sample_text, where=where).items():
         if not (match := _SECRET_KEY.fullmatch(key)):
@@ -208,12 +202,8 @@ def secret_specs(env_sample_text: str) -> dict[str, SecretSpec]:
             raise ComposeError(f"{where}: {key} is {shown(version)}", hint="a version looks like v1")
         options = dict(_SECRET_OPTION.findall(comments.get(key, "")))
         length = options.get("length", "").rstrip(",;")
-        if length and not (
-            length.isascii() and length.isdigit() and 0 < int(length[:9]) <= _SECRET_LENGTH_MAX
-        ):
-            raise ComposeError(
-                f"{where}: length of {key} is {shown(length)}", hint="use a number from 1 to 4096"
-            )
+        if length and not (length.isascii() and length.isdigit() and 0 < int(length[:9]) <= _SECRET_LENGTH_MAX):
+            raise ComposeError(f"{where}: length of {key} is {shown(length)}", hint="use a number from 1 to 4096")
         name = match[1].lower()
         specs[name] = SecretSpec(
             name=name,
@@ -240,9 +230,7 @@ def type_of(env: Mapping[str, str]) -> tuple[str, str | None]:
     """
     key = "TYPE" if env.get("TYPE") else "RECIPE"
     if not (value := env.get(key)):
-        raise ComposeError(
-            "the env file has no TYPE", hint="add TYPE=<recipe>, as in the recipe's .env.sample"
-        )
+        raise ComposeError("the env file has no TYPE", hint="add TYPE=<recipe>, as in the recipe's .env.sample")
     recipe, _, version = value.partition(":")
     recipe_name(recipe, what=f"{key} in the env file")
     return recipe, git_ref(version, what=f"version of {key} in the env file") if version else None

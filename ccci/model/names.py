@@ -140,9 +140,7 @@ def volume_name(text: str, *, what: str = "volume") -> str:
         UsageError: docker would refuse it or take it for a path.
     """
     if not _VOLUME.fullmatch(text):
-        raise _refuse(
-            text, what, "a volume's name is letters, digits, '_', '.' and '-', starting with the first two"
-        )
+        raise _refuse(text, what, "a volume's name is letters, digits, '_', '.' and '-', starting with the first two")
     return text
 
 
@@ -161,9 +159,7 @@ def stack_name(domain: str, override: str | None = None) -> str:
     """
     if override:  # never cut: a cut one would make us look at another stack than the operator's
         if not _STACK.fullmatch(override):
-            raise _refuse(
-                override, "STACK_NAME in the env file", "use at most 63 letters, digits, '_' and '-'"
-            )
+            raise _refuse(override, "STACK_NAME in the env file", "use at most 63 letters, digits, '_' and '-'")
         return override
     return _checked_domain(domain).replace(".", "_")[:STACK_NAME_MAX]
 

@@ -110,9 +110,7 @@ def load_meta(folder: Path) -> RecipeMeta:
 def _meta(table: _Table, name: str) -> RecipeMeta:
     table.known("recipe", "enrolled", "health", "stages", "env", "deps", "service")
     table.get("recipe", name, lambda v: v == name, f"{name!r}, as the folder, or be left out")
-    stages = table.get(
-        "stages", list(STAGES), _is_stages, f"a list of different names out of {', '.join(STAGES)}"
-    )
+    stages = table.get("stages", list(STAGES), _is_stages, f"a list of different names out of {', '.join(STAGES)}")
     return RecipeMeta(
         recipe=name,
         enrolled=table.get("enrolled", True, lambda v: isinstance(v, bool), "true or false"),
@@ -165,9 +163,7 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 
 def _is_strings(value: Any) -> bool:
-    return (
-        isinstance(value, list) and all(isinstance(v, str) for v in value) and len(set(value)) == len(value)
-    )
+    return isinstance(value, list) and all(isinstance(v, str) for v in value) and len(set(value)) == len(value)
 
 
 def _is_stages(value: Any) -> bool:
@@ -182,9 +178,7 @@ def _is_recipes(value: Any) -> bool:
 
 
 def _is_env(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        _matches(_ENV_KEY, k) and isinstance(v, str) for k, v in value.items()
-    )
+    return isinstance(value, dict) and all(_matches(_ENV_KEY, k) and isinstance(v, str) for k, v in value.items())
 
 
 def _is_status(value: Any) -> bool:

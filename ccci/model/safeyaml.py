@@ -96,9 +96,7 @@ def load_mapping(text: str, *, where: str) -> dict[str, Any]:
         raise _fault(where, mark, error.problem or error.context or "it is no YAML") from None
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else 1
-        raise ComposeError(
-            f"{where} line {line}: {error.reason}", hint="save it as plain UTF-8 text"
-        ) from None
+        raise ComposeError(f"{where} line {line}: {error.reason}", hint="save it as plain UTF-8 text") from None
     except _YamlError as error:
         raise _fault(where, error.mark, str(error)) from None
 

@@ -122,9 +122,7 @@ def read_service(name: str, raw: Mapping[str, Any], where: str) -> Service:
         image=reader.text("image"),
         replicas=1 if mode == "global" else inner.count("replicas", 1),
         labels=inner.string_map("labels"),
-        volumes=_by(
-            (reader.short(read_mount, entry) for entry in reader.entries("volumes")), lambda m: m.target
-        ),
+        volumes=_by((reader.short(read_mount, entry) for entry in reader.entries("volumes")), lambda m: m.target),
         networks=reader.names("networks"),
         configs=reader.sources("configs"),
         secrets=reader.sources("secrets"),

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LENGTH_MAX = 128
-_APP = re.compile(
-    r"[0-9A-Za-z][0-9A-Za-z._+~-]*"
-)  # wider than semver: apps call their versions what they like
+_APP = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~-]*")  # wider than semver: apps call their versions what they like
 _PIECES = re.compile(r"\d+|[A-Za-z]+")
 _AppKey = tuple[tuple[int, int, str], ...]
 

@@ -1,0 +1,1 @@
+"""pyinfra operations: facts in, commands out; run twice, the second yields none."""

@@ -34,7 +34,9 @@ def _silent(_: str) -> None:
 
 
 @operation()
-def deploy(deployment: Deployment, *, tree: PurePosixPath, scratch: PurePosixPath, fence: Fence | None = None) -> Commands:
+def deploy(
+    deployment: Deployment, *, tree: PurePosixPath, scratch: PurePosixPath, fence: Fence | None = None
+) -> Commands:
     """Deploy a stack, or nothing if just this is deployed already.
 
     + deployment: what to deploy, from `ccci.model.deployment.plan`

@@ -1,0 +1,1 @@
+"""The verbs and guards that playbooks are made of."""

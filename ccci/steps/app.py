@@ -14,7 +14,7 @@ from ccci.commands.shell import command
 from ccci.engine.run import Run
 from ccci.engine.session import Session, current
 from ccci.engine.steps import step
-from ccci.errors import CommandFailed, DeployFailed, GateFailed, UsageError
+from ccci.errors import CcciError, CommandFailed, DeployFailed, GateFailed, InfrastructureError, UsageError
 from ccci.facts.docker import DockerEngine, Secrets, Stack
 from ccci.facts.warm import File
 from ccci.model import envfile
@@ -25,11 +25,14 @@ from ccci.model.recipe import Health
 from ccci.model.run import Release
 from ccci.operations.recipe import worktree
 from ccci.operations.record import secrets_present
-from ccci.operations.stack import deploy, health_gate, logs_of, undeploy
+from ccci.operations.stack import deploy, logs_of, undeploy
+from ccci.operations.stack import health_gate as health_gate_operation
 from ccci.steps.head import read_files
 
 SECRET_LENGTH = 32  # characters, where the recipe names none
 LOG_LINES = 15
+_DAEMON_AWAY = ("Cannot connect to the Docker daemon", "error during connect", "rpc error")
+_DAEMON_AWAY = ("Cannot connect to the Docker daemon", "error during connect", "rpc error")
 
 
 @step("deploying {1.version} fresh at {0.domain}")
@@ -44,7 +47,7 @@ def ensure_deployed(app: App, run: Run) -> None:
     if app.domain not in run.session.deployments:
         run.expected_deploys += 1
         deploy_fresh(app, run.head, run)
-        gate(app, run)
+        health_gate(app, run)
 
 
 @step("deploying canonical {0.domain} at known-good")
@@ -70,7 +73,7 @@ def upgrade_in_place(app: App, to: Release, run: Run) -> None:
 
 
 @step("waiting until {0.domain} is healthy")
-def gate(app: App, run: Run) -> None:
+def health_gate(app: App, run: Run) -> None:
     """Pass the health gate, or fail with the reason and the log of the service to blame."""
     session, health = run.session, run.recipe.meta.health
     if session.settings.gate_timeout:
@@ -85,7 +88,7 @@ def gate(app: App, run: Run) -> None:
 def pass_gate(session: Session, deployment: Deployment, health: Health) -> None:
     """Run the gate operation with this session's clock and listener."""
     since = session.deployed_since[deployment.app.domain]
-    session.perform(health_gate, deployment, health, since=since, tell=session.waiting)
+    session.perform(health_gate_operation, deployment, health, since=since, tell=session.waiting)
 
 
 @step("undeploying {0.domain}")
@@ -138,15 +141,13 @@ def _deploy(run: Run, deployment: Deployment) -> None:
     session.deployments[app.domain] = deployment
 
 
-def _refused(error: CommandFailed, deployment: Deployment) -> Exception:
+def _refused(error: CommandFailed, deployment: Deployment) -> CcciError:
     """Tell a recipe that docker refuses from a docker that does not answer."""
     text = error.detail or ""
-    if any(word in text for word in ("Cannot connect to the Docker daemon", "error during connect", "rpc error")):
-        if "only updates to Labels are allowed" not in text:
-            return error
-    hint = None
-    if "only updates to Labels are allowed" in text:
-        hint = "a config or secret changed but kept its name: raise its version in abra.sh"
+    immutable = "only updates to Labels are allowed" in text
+    if not immutable and any(word in text for word in _DAEMON_AWAY):
+        return InfrastructureError(f"docker does not answer: {error.what}", detail=error.detail)
+    hint = "a config or secret changed but kept its name: raise its version in abra.sh" if immutable else None
     last = text.splitlines()[-1] if text else error.what
     return DeployFailed(f"docker refused the stack of {deployment.release.short}: {last}", hint=hint, detail=text)
 

@@ -65,7 +65,7 @@ def check_idle(session: Session, canonical: Canonical) -> None:
         NotIdle: with the ways out.
     """
     app, recipe = canonical.app, canonical.app.recipe
-    ways = f"`ccci canonical seed {recipe}` keeps its data as known-good, `ccci canonical restore {recipe}` throws them away"
+    ways = f"`ccci canonical seed {recipe}` keeps its data, `ccci canonical restore {recipe}` throws them away"
     if session.read(StackLeftovers, stack=app.stack).running:
         raise NotIdle(f"{app.domain} is deployed", hint=f"first `ccci canonical undeploy {recipe}`; then {ways}")
     if canonical.record.status is Status.WARM:
@@ -112,7 +112,7 @@ def known_good_kept(canonical: Canonical, run: Run) -> Iterator[None]:
 
 def _words(run: Run, canonical: Canonical, *, failed: bool) -> str:
     if not run.known_good.after:
-        return f"canonical could NOT be put back: `ccci play recover --recipe {run.recipe.name}`"
+        return f"canonical could NOT be put back: the next run on {run.recipe.name} tries again"
     if failed:
         what = f"{run.version_after or run.head.short} -> {canonical.known_good}"
         return f"rolling back {what}: restored known-good data; canonical idle (NOT promoted)"
@@ -138,7 +138,10 @@ def begin(app: App, canonical: Canonical, run: Run) -> bool:
     try:
         session.perform(probe_overlay, session.run_id, labels=labels, fence=session.fence(app))
     except CommandFailed as error:
-        session.say(f"no overlays here ({error.detail or error.what}): known-good is restored from its snapshot", keep=True)
+        session.say(
+            f"no overlays here ({error.detail or error.what}): known-good is restored from its snapshot",
+            keep=True,
+        )
         write_journal(session, app, forked=False)
         return False
     volumes = {key: record.volume for key, record in canonical.manifest.volumes.items()}
@@ -179,4 +182,3 @@ def start_over(app: App, run: Run) -> None:
     take_down(app)
     wipe(app)
     run.session.deployments.pop(app.domain, None)
-

@@ -17,9 +17,16 @@ from ccci.facts.warm import ArchiveDigests, Folder, LockHolder
 from ccci.model.app import App
 from ccci.model.canonical import Canonical, CanonicalRecord, Status
 from ccci.model.run import Release
-from ccci.steps.app import deploy_canonical, gate, take_down
+from ccci.steps.app import deploy_canonical, health_gate, take_down
 from ccci.steps.promote import commit_known_good
-from ccci.steps.recover import app_of, drop_scratch, prove, recover_canonical, remove_strangers, restore_known_good
+from ccci.steps.recover import (
+    app_of,
+    drop_scratch,
+    prove,
+    recover_canonical,
+    remove_strangers,
+    restore_known_good,
+)
 from ccci.steps.registry import (
     changed,
     digest_now,
@@ -74,7 +81,9 @@ def known(run: Run) -> Canonical:
     """
     if run.canonical is None:
         name = run.recipe.name
-        raise UsageError(f"{name} has no canonical yet", hint=f"`ccci play cold --recipe {name}` seeds it if it is green")
+        raise UsageError(
+            f"{name} has no canonical yet", hint=f"`ccci play cold --recipe {name}` seeds it if it is green"
+        )
     return run.canonical
 
 
@@ -88,7 +97,7 @@ def deploy(run: Run) -> str:
         write_record(run.session, app, changed(canonical.record, Status.WARM))
         with cleaned_up(lambda: drop_scratch(run.session.run_id, app.recipe)):
             deploy_canonical(app, run)
-            gate(app, run)
+            health_gate(app, run)
         return app.url
 
 
@@ -157,4 +166,3 @@ def verify(run: Run) -> list[str]:
 def _refuse_deployed(session: Session, app: App) -> None:
     if session.read(StackLeftovers, stack=app.stack).running:
         raise NotIdle(f"{app.domain} is deployed", hint=f"first `ccci canonical undeploy {app.recipe}`")
-

@@ -38,13 +38,13 @@ def overview(session: Session) -> Overview:
     if disk.free < disk.size * LOW_DISK:
         found.troubles.append(f"the disk is nearly full: {disk.free / 1e9:.1f} GB left")
     for glance in list_canonicals(session):
-        _canonical(session, glance, found)
+        _canonical(glance, found)
     for domain in session.read(Folder, path=paths.COLD):
         _cold(session, domain, found)
     return found
 
 
-def _canonical(session: Session, glance: Glance, found: Overview) -> None:
+def _canonical(glance: Glance, found: Overview) -> None:
     record = glance.record
     doing = f"run: {glance.holder}" if glance.holder is not None else record.status.value
     found.lines.append(f"canonical {record.recipe}: known-good {record.version}, {doing}")

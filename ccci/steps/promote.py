@@ -8,7 +8,7 @@ import attrs
 
 from ccci.engine.run import Run
 from ccci.engine.session import Session, current, utc_now
-from ccci.engine.steps import cleaned_up, step
+from ccci.engine.steps import step
 from ccci.errors import SnapshotBroken
 from ccci.facts.docker import StackLeftovers
 from ccci.facts.warm import ChangedSince
@@ -20,7 +20,7 @@ from ccci.model.envfile import render
 from ccci.model.run import KnownGoodChange, Release
 from ccci.operations.record import file_written, marked, moved, swapped_in
 from ccci.operations.volume import snapshot_volumes
-from ccci.steps.app import bring_up, canonical_env, gate, take_down
+from ccci.steps.app import bring_up, canonical_env, health_gate, take_down
 from ccci.steps.guards import check_idle
 from ccci.steps.recover import app_of, recover_canonical, settle_snapshot
 from ccci.steps.registry import (
@@ -92,7 +92,7 @@ def _promote_locked(run: Run, app: App) -> str:
     try:
         start_promotion(app, run)
         env = session.deployments[app.domain].place.env
-        gate(app, run)
+        health_gate(app, run)
         take_down(app)
         record = commit_known_good(app, run.head)
         session.perform(file_written, app.env_file, text=render(dict(env)), mode="0600", fence=session.fence(app))

@@ -28,7 +28,6 @@ from ccci.steps.registry import (
     write_record,
 )
 
-
 HALF_SWAPPED = frozenset({"snapshot.ccci-old", "snapshot.back", "snapshot.new"})
 
 
@@ -56,7 +55,7 @@ def remove_strangers(app: App, canonical: Canonical) -> None:
 def restore_known_good(app: App, canonical: Canonical) -> None:
     """Make the volumes equal to the snapshot, proven by digest."""
     session = current()
-    session.perform(restore_volumes, canonical.manifest, snapshot=snapshot_path(app), fence=session.fence(app))
+    session.perform(restore_volumes, canonical.manifest, snapshot=snapshot_places(app)[0], fence=session.fence(app))
 
 
 @step("proving that {0.domain} is known-good")
@@ -77,7 +76,7 @@ def prove(app: App, canonical: Canonical, *, cheaply: bool) -> str:
     digest = digest_now(session, canonical)
     if digest != canonical.record.snapshot:
         raise SnapshotBroken(
-            f"the data of {app.domain} are not known-good's: digest {digest[:12]}, not {canonical.record.snapshot[:12]}",
+            f"the data of {app.domain} have digest {digest[:12]}, known-good has {canonical.record.snapshot[:12]}",
             hint=f"`ccci canonical restore {app.recipe}` puts known-good back",
         )
     return "every volume has the digest of the snapshot"
@@ -105,7 +104,8 @@ def recover_canonical(app: App) -> str:
     """
     session = current()
     journal, record = read_journal(session, app), read_record(session, app)
-    if HALF_SWAPPED & set(session.read(Folder, path=app.home)):
+    names = session.read(Folder, path=app.home)
+    if not HALF_SWAPPED.isdisjoint(names):
         settle_snapshot(app)
     if journal is None and (record is None or record.status is not Status.DIRTY):
         return ""

@@ -12,7 +12,7 @@ from ccci.commands.shell import command
 from ccci.engine.proxy import AppProxy
 from ccci.engine.run import Run
 from ccci.engine.steps import step
-from ccci.engine.testrunner import Outcome, run_tests, files_of_stage
+from ccci.engine.testrunner import Outcome, files_of_stage, run_pytest
 from ccci.errors import CcciError, RecipeFailed, TestsFailed, UsageError
 from ccci.events import Output, StageEnded
 from ccci.facts.docker import Stack
@@ -58,7 +58,7 @@ def _first_line(error: BaseException) -> str:
 
 
 @step("running the {1} tests of {0.domain}")
-def run_stage_tests(app: App, name: str, run: Run) -> None:
+def run_tests(app: App, name: str, run: Run) -> None:
     """Run a stage's generic tests, then the recipe's own.
 
     Raises:
@@ -68,13 +68,11 @@ def run_stage_tests(app: App, name: str, run: Run) -> None:
     files = files_of_stage(name, run.recipe.tests)
     with AppProxy(session.connector, session.host_settings.base_domain) as proxy:
         context = _context(app, name, run, proxy.url)
-        outcome = run_tests(
+        outcome = run_pytest(
             context, files, lambda call: _answer(app, run, call), lambda line: session.send(Output(line))
         )
     session.tests.extend(outcome.tests)
     _judge(name, outcome)
-
-
 
 
 def _judge(name: str, outcome: Outcome) -> None:

@@ -1,0 +1,1 @@
+"""What runs inside the test process of a stage."""

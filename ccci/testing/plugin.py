@@ -24,7 +24,7 @@ class Channel:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._socket.setblocking(True)  # gevent made it otherwise, and a file description is shared
+        self._socket.settimeout(None)  # gevent made it otherwise, and a file description is shared
         self._lines = self._socket.makefile("rb")
         self.context = codec.load(TestContext, self._lines.readline().decode(), where="the test context")
 
@@ -119,13 +119,25 @@ class _Reports:
         if report.when == "call" or report.outcome != "passed":
             text = getattr(getattr(report.longrepr, "reprcrash", None), "message", "") or report.longreprtext
             self.channel.tell(
-                {"id": report.nodeid, "outcome": report.outcome, "seconds": report.duration, "text": text[:4000]}
+                {
+                    "id": report.nodeid,
+                    "outcome": report.outcome,
+                    "seconds": report.duration,
+                    "text": text[:4000],
+                }
             )
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Report what cannot even be collected."""
         if report.outcome == "failed":
-            self.channel.tell({"id": report.nodeid, "outcome": "failed", "seconds": 0.0, "text": report.longreprtext[-4000:]})
+            self.channel.tell(
+                {
+                    "id": report.nodeid,
+                    "outcome": "failed",
+                    "seconds": 0.0,
+                    "text": report.longreprtext[-4000:],
+                }
+            )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -153,5 +165,3 @@ def http(run: TestContext) -> Iterator[requests.Session]:
 def app(request: pytest.FixtureRequest, http: requests.Session) -> App:
     """The app under test: url, http, get, exec, read_file, write_file, swarm."""
     return App(request.config.stash[_channel_key], http)
-
-

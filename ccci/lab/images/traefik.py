@@ -67,8 +67,6 @@ def _write(binary: Path, target: Path) -> None:
 
 
 SPECS = tuple(
-    building.ImageSpec(
-        reference=f"traefik:{version}", inputs=(digest,), build=_builder(version), config=CONFIG
-    )
+    building.ImageSpec(reference=f"traefik:{version}", inputs=(digest,), build=_builder(version), config=CONFIG)
     for version, digest in WHEELS.items()
 )

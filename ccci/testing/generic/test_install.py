@@ -28,6 +28,8 @@ def test_answers_over_verified_tls(app: App, run: TestContext) -> None:
 
 def test_is_not_the_proxys_fallback_page(app: App, http: requests.Session, run: TestContext) -> None:
     """What answers differs from what the proxy says for a name that no app has."""
-    nobody = http.get(f"https://nobody-{uuid.uuid4().hex[:8]}.{app.domain.split('.', 1)[1]}{run.health_path}", timeout=10)
+    nobody = http.get(
+        f"https://nobody-{uuid.uuid4().hex[:8]}.{app.domain.split('.', 1)[1]}{run.health_path}", timeout=10
+    )
     answer = app.get(run.health_path, allow_redirects=False)
     assert (answer.status_code, answer.content) != (nobody.status_code, nobody.content)
