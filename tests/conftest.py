@@ -1,0 +1,63 @@
+"""The whole test session: gevent's patch, the lab's home, and the end of the lab."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os  # noqa: E402
+import shutil  # noqa: E402
+import signal  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
+from types import FrameType  # noqa: E402
+
+import pytest  # noqa: E402
+
+sys.path.append(str(Path(__file__).parent.parent))  # for tests.support; last, so that an installed ccci wins
+
+HOME_VARIABLE = "CCCI_TEST_HOME"  # what the session's own CCCI_HOME is, for the workers
+BORROWED_VARIABLE = "CCCI_TEST_LAB"  # the name of a running lab to use and to leave alone, for development
+LAB_TESTS = Path(__file__).parent / "lab"
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose a home for the session's lab, and let SIGTERM end the session in order."""
+    if not _is_worker(config):
+        os.environ[HOME_VARIABLE] = tempfile.mkdtemp(prefix="ccci-test-")
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in tests/lab."""
+    for item in items:
+        if LAB_TESTS in item.path.parents:
+            item.add_marker("lab")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Take the session's lab down, however the session ended."""
+    if _is_worker(session.config):
+        return
+    home = Path(os.environ.pop(HOME_VARIABLE))
+    for record in home.glob("labs/[!.]*"):
+        words = [sys.executable, "-m", "ccci", "lab", "down", "--name", record.name]
+        done = subprocess.run(
+            words, env={**os.environ, "CCCI_HOME": str(home)}, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            sys.stderr.write(f"the lab of the tests was not taken down; `CCCI_HOME={home} {' '.join(words)}`\n{done.stderr}")
+            return
+    shutil.rmtree(home)

@@ -1,0 +1,80 @@
+"""The lab of the session, and in each worker a recipe of its own on it, so that tests run side by side."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ccci.paths import controller_home
+from tests.conftest import BORROWED_VARIABLE, HOME_VARIABLE
+from tests.support.host import LabHost
+from tests.support.recipe import KNOWN_GOOD, MARKER, LabRecipe
+from tests.support.running import Running, clean_environment, python_program
+from tests.support.truth import KnownGood, census, folder_of, photograph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UP_TIMEOUT = 900.0  # seconds: the first time on a machine the images are built
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+    """The lab of the session; the first worker that wants it starts it."""
+    folder = tmp_path_factory.mktemp("lab")
+    borrowed = os.environ.get(BORROWED_VARIABLE)
+    if borrowed:
+        host = LabHost(borrowed, controller_home(), folder)
+    else:
+        home = Path(os.environ[HOME_VARIABLE])
+        host = LabHost(f"test-{home.name.rpartition('-')[2].lower().replace('_', '-')}", home, folder)
+        _up(host)
+    yield host
+    host.close()
+
+
+def _up(host: LabHost) -> None:
+    with (host.home / "up").open("a") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        if mark.tell():
+            return
+        env = clean_environment({"CCCI_HOME": str(host.home)})
+        done = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None).finish(UP_TIMEOUT)
+        assert done.code == 0, done.all
+        mark.write("yes")
+
+
+@pytest.fixture(scope="session")
+def recipe(lab: LabHost) -> LabRecipe:
+    """A recipe that only this worker uses."""
+    made = LabRecipe(lab, f"x{uuid.uuid4().hex[:3]}")
+    made.enrol()
+    return made
+
+
+@pytest.fixture(scope="session")
+def seeded(recipe: LabRecipe) -> KnownGood:
+    """Known-good of the recipe: seeded by a green cold run, then given a marker by an operator's hand."""
+    first = recipe.ccci("run", env={"MODE": "quick", "RECIPE": recipe.name})
+    assert first.code == 0, first.all
+    marker = f"kept {uuid.uuid4()} é\n"
+    for words in (["deploy", recipe.name], ["undeploy", recipe.name], ["seed", recipe.name, "--yes"]):
+        done = recipe.ccci("canonical", *words)
+        assert done.code == 0, done.all
+        if words[0] == "deploy":
+            text = f"cat >{folder_of(recipe, recipe.volume)}/{MARKER}"
+            recipe.host.ssh(text, marker.encode())
+    assert recipe.record()["version"] == KNOWN_GOOD
+    return KnownGood(recipe, first, recipe.record(), photograph(recipe), census(recipe), marker.strip())
+
+
+@pytest.fixture
+def kept(seeded: KnownGood) -> Iterator[KnownGood]:
+    """Known-good, which must be as it was when the test ends."""
+    yield seeded
+    seeded.assert_kept()
