@@ -65,7 +65,11 @@ class CcciConnector(SSHConnector):
             ConnectError: as pyinfra's own connector does.
         """
         self.client = None
-        super().connect()
+        try:
+            super().connect()
+        except BaseException:
+            self._drop()  # else a half-made connection looks like one
+            raise
         transport = self._transport()
         sock = getattr(transport, "sock", None)
         if isinstance(sock, socket.socket):
@@ -78,14 +82,21 @@ class CcciConnector(SSHConnector):
         super().disconnect()
         if self._watchdog is not None:
             self._watchdog.kill(block=False)
+        self._drop()
+
+    def _drop(self) -> None:
         if self.client is not None:
             self.client.close()
         self.client = None
 
+    @property
+    def _name(self) -> str:
+        return str(self.host.name).removeprefix("@ccci/")
+
     def _transport(self) -> Transport:
         transport = self.client.get_transport() if self.client is not None else None
         if transport is None:
-            raise ConnectionLost(f"no SSH connection to {self.host.name}")
+            raise ConnectionLost(f"no SSH connection to {self._name}")
         return transport
 
     def _watch(self, transport: Transport) -> None:
@@ -100,7 +111,7 @@ class CcciConnector(SSHConnector):
                 transport.close()
 
     def ensure_connected(self) -> None:
-        """Connect again if the connection is gone, for as long as the peer may be silent.
+        """Connect again if the connection is gone, trying for half as long as the peer may be silent.
 
         Raises:
             HostUnreachable: it stayed away; later calls fail at once with the same error.
@@ -109,14 +120,14 @@ class CcciConnector(SSHConnector):
             return
         if self._dead:
             raise HostUnreachable(self._dead)
-        deadline = time.monotonic() + float(self.host.data.get("ccci_dead_after") or DEAD_AFTER)
+        deadline = time.monotonic() + float(self.host.data.get("ccci_dead_after") or DEAD_AFTER) / 2
         while True:
             try:
                 self.connect()
                 break
             except (ConnectError, *_LOST) as error:
                 if time.monotonic() > deadline:
-                    self._dead = f"host {self.host.name} stays unreachable: {error}"
+                    self._dead = f"host {self._name} does not answer any more (last try: {error})"
                     raise HostUnreachable(self._dead) from error
                 gevent.sleep(0.2)
         for hook in self.reconnected:
@@ -163,7 +174,7 @@ class CcciConnector(SSHConnector):
             if len(gevent.wait(readers, timeout=timeout)) < len(readers):
                 channel.close()
                 gevent.killall(readers)
-                raise CommandTimeout(f"a command on {self.host.name} did not end within {timeout:g} s")
+                raise CommandTimeout(f"a command on {self._name} did not end within {timeout:g} s")
             code = channel.recv_exit_status()
         except _LOST as error:
             raise self._lost(error) from error
@@ -174,7 +185,7 @@ class CcciConnector(SSHConnector):
     def _lost(self, error: Exception | None) -> ConnectionLost:
         with contextlib.suppress(Exception):  # a channel can be refused by a connection that still stands
             self._transport().close()
-        return ConnectionLost(f"the SSH connection to {self.host.name} was lost{f': {error}' if error else ''}")
+        return ConnectionLost(f"the SSH connection to {self._name} was lost{f': {error}' if error else ''}")
 
     def open_command(self, text: str, *, pty: bool = False) -> Channel:
         """Start shell text on the host and return the open channel; the caller closes it."""
@@ -190,7 +201,7 @@ class CcciConnector(SSHConnector):
         try:
             return self._transport().open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0))
         except _LOST as error:
-            raise ConnectionLost(f"no way to {address}:{port} through {self.host.name}: {error}") from error
+            raise ConnectionLost(f"no way to {address}:{port} through {self._name}: {error}") from error
 
 
 def _read(stream: Any, name: str, into: list[OutputLine]) -> None:

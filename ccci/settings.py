@@ -100,10 +100,6 @@ class Settings:
         default=30.0,
         metadata=_about("seconds until a silent connection counts as lost", seconds(0.1), "CCCI_DEAD_AFTER"),
     )
-    command_timeout: float = attrs.field(
-        default=600.0,
-        metadata=_about("seconds that one command on a host may take", seconds(1), "CCCI_COMMAND_TIMEOUT"),
-    )
 
     def get_host(self, name: str | None = None) -> Host:
         """Look up a host.

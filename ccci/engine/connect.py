@@ -23,6 +23,7 @@ def inventory_hosts(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
 
 def connector_data(host: HostSettings, settings: Settings) -> dict[str, Any]:
     """Return the data that the connector needs for a host."""
+    patience = min(settings.connect_timeout, settings.dead_after / 2)  # seconds for each part of a new connection
     data: dict[str, Any] = {
         "ssh_hostname": host.address,
         "ssh_port": host.port,
@@ -30,6 +31,7 @@ def connector_data(host: HostSettings, settings: Settings) -> dict[str, Any]:
         "ssh_strict_host_key_checking": "yes",
         "ccci_keepalive": settings.keepalive,
         "ccci_dead_after": settings.dead_after,
+        "ssh_paramiko_connect_kwargs": {"banner_timeout": patience, "auth_timeout": patience, "timeout": patience},
     }
     if host.key:
         data["ssh_key"] = str(host.key)

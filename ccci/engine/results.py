@@ -15,7 +15,7 @@ from ccci import paths
 from ccci.engine.request import Context
 from ccci.engine.run import Run
 from ccci.engine.session import Session, utc_now
-from ccci.errors import EXIT_USAGE, CcciError, Stopped
+from ccci.errors import EXIT_LOCKED, EXIT_USAGE, CcciError, Stopped
 from ccci.model import codec
 from ccci.model.run import (
     DeployCount,
@@ -149,7 +149,7 @@ def _clean(text: str) -> str:
 
 def summary(result: RunResult) -> list[str]:
     """Return the summary, line by line, as section 8 of the design has it."""
-    if result.exit_code == EXIT_USAGE and not result.stages:
+    if result.exit_code in (EXIT_USAGE, EXIT_LOCKED) and not result.stages:
         return [f"ccci: {result.reason}", *([f"  what to do: {result.hint}"] if result.hint else [])]
     confidence = " (lower confidence: does not gate a merge)" if result.mode.value == "quick" else ""
     ref = result.commit[:7] or result.ref or "?"

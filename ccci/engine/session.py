@@ -6,6 +6,7 @@ again), keeps the app locks, counts deployments, and shields clean-ups from sign
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import socket
@@ -21,10 +22,10 @@ from pyinfra.api import Host, State, StringCommand
 from pyinfra.api.exceptions import NestedOperationError
 from pyinfra.connectors.util import CommandOutput
 
-from ccci.commands.lock import BUSY, FENCED_EXIT, LOCKED, Fence, hold
-from ccci.commands.shell import quote
+from ccci.commands.lock import FENCED_EXIT, Fence
 from ccci.connector import CcciConnector
-from ccci.errors import CcciError, CommandFailed, ConnectionLost, Fenced, InfrastructureError, Locked, Stopped
+from ccci.engine.applock import AppLock
+from ccci.errors import CcciError, CommandFailed, CommandTimeout, ConnectionLost, Fenced, InfrastructureError, Stopped
 from ccci.events import Event, Note, StepEnded, StepStarted, Stream, Waiting
 from ccci.facts.base import HostFact, read
 from ccci.model.app import App
@@ -34,6 +35,7 @@ from ccci.settings import Host as HostSettings
 from ccci.settings import Settings
 
 T = TypeVar("T")
+TIMED_OUT = 124  # what coreutils' timeout exits with
 ATTEMPTS = 4  # of a step whose connection is lost again and again
 _current: ContextVar[Session] = ContextVar("ccci_session")
 
@@ -48,43 +50,6 @@ def current() -> Session:
         return _current.get()
     except LookupError as error:
         raise RuntimeError("ccci's steps run inside a playbook only; outside use ccci.operations") from error
-
-
-class _Lock:
-    """An app's lock, held through an open SSH channel."""
-
-    def __init__(self, session: Session, app: App) -> None:
-        self.session = session
-        self.app = app
-        self.fence = Fence(app.home, session.run_id)
-        self.channel: Any = None
-
-    def take(self, wait: float = 0.0) -> None:
-        self.session.connector.ensure_connected()
-        self.channel = self.session.connector.open_command(quote(hold(self.fence, self.session.holder(), wait=wait)))
-        answer = self.channel.makefile("rb").readline().decode("utf-8", "replace").strip()
-        if answer == LOCKED:
-            return
-        rest = self.channel.makefile("rb").read(4096).decode("utf-8", "replace").strip() if answer == BUSY else ""
-        self.release()
-        if answer != BUSY:
-            raise InfrastructureError(f"the lock of {self.app.domain} cannot be taken on {self.session.host.name}")
-        raise Locked(
-            f"{self.app.domain} is locked by {rest or 'another run'}",
-            hint="wait for that run, or stop it: its lock goes with it",
-        )
-
-    def retake(self) -> None:
-        """Take the lock again after the connection was lost, unless somebody else was there meanwhile."""
-        owner = self.session.owner_of(self.app)
-        if owner != self.session.run_id:
-            raise Fenced(f"run {owner} took {self.app.domain} over while the connection was lost")
-        self.take(wait=5.0)
-
-    def release(self) -> None:
-        if self.channel is not None:
-            self.channel.close()
-        self.channel = None
 
 
 class Session:
@@ -102,7 +67,7 @@ class Session:
         self.deployments: dict[str, Deployment] = {}
         self.deployed_since: dict[str, float] = {}
         self.forks: dict[str, dict[str, str]] = {}
-        self.locks: dict[str, _Lock] = {}
+        self.locks: dict[str, AppLock] = {}
         self.notes: list[str] = []
         self.log: list[str] = []
         self.playbook = ""
@@ -132,8 +97,7 @@ class Session:
 
     def holder(self) -> str:
         """Return who we are, for those who find our lock."""
-        user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
-        who = f"{user}@{socket.gethostname()} (process {os.getpid()})"
+        who = f"{_user()}@{socket.gethostname()} (process {os.getpid()})"
         return f"run {self.run_id} ({self.playbook}) of {who} since {utc_now()}"
 
     @contextmanager
@@ -179,7 +143,7 @@ class Session:
 
     def say(self, text: str, *, keep: bool = False) -> None:
         """Tell the reader something; `keep` repeats it in the summary and the result."""
-        if keep:
+        if keep and text not in self.notes:
             self.notes.append(text)
         self.send(Note(text, keep))
 
@@ -227,7 +191,9 @@ class Session:
         tail = "\n".join((meta.stderr_lines or meta.stdout_lines)[-12:])
         if code == FENCED_EXIT:
             return Fenced(f"{name}: another run owns the app now; nothing was changed", detail=tail)
-        return CommandFailed(f"{name} failed on {self.host.name} with exit code {code}", detail=tail)
+        if code == TIMED_OUT:
+            return CommandTimeout(f"{name} did not end in its time on {self.host_settings.name}", detail=tail)
+        return CommandFailed(f"{name} failed on {self.host_settings.name} with exit code {code}", detail=tail)
 
     def run_step(self, name: str, operation: str, body: Callable[[], T]) -> T:
         """Run one step, again if the connection was lost.
@@ -266,7 +232,7 @@ class Session:
         Raises:
             Locked: another run holds it; the message says who, since when.
         """
-        lock = _Lock(self, app)
+        lock = AppLock(self.connector, app, self.run_id, self.holder(), self.say)
         lock.take()
         self.locks[app.domain] = lock
         self.connector.reconnected.append(lock.retake)
@@ -283,12 +249,12 @@ class Session:
         lock = self.locks.get(app.domain)
         return lock.fence if lock else None
 
-    def owner_of(self, app: App) -> str:
-        """Return the id of the run that took the app's lock last."""
-        channel = self.connector.open_command(quote(("cat", str(app.home / "owner"))))
-        text: bytes = channel.makefile("rb").read(200)
-        channel.close()
-        return text.decode("utf-8", "replace").strip()
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 def _since(start: float) -> float:

@@ -9,7 +9,7 @@ from pyinfra.api import FactBase, Host, StringCommand
 from typing_extensions import override
 
 from ccci.commands.shell import command
-from ccci.errors import StateUnreadable
+from ccci.errors import CommandTimeout, StateUnreadable
 
 _EXIT = "ccci:exit:"
 T = TypeVar("T")
@@ -58,6 +58,8 @@ class HostFact(FactBase[T]):
         if lines and not lines[-1]:
             lines.pop()
         code = output[-1].removeprefix(_EXIT)
+        if code == "124":
+            raise CommandTimeout(f"fact {name}: the command that reads it did not end in its time")
         if code != "0":
             raise StateUnreadable(
                 f"fact {name}: the command that reads it ended with exit code {code}",

@@ -8,7 +8,7 @@ import attrs
 
 from ccci.engine.run import Run
 from ccci.engine.session import Session, current, utc_now
-from ccci.engine.steps import step
+from ccci.engine.steps import cleaned_up, step
 from ccci.errors import SnapshotBroken
 from ccci.facts.docker import StackLeftovers
 from ccci.facts.warm import ChangedSince
@@ -22,7 +22,7 @@ from ccci.operations.record import file_written, marked, moved, swapped_in
 from ccci.operations.volume import snapshot_volumes
 from ccci.steps.app import bring_up, canonical_env, health_gate, take_down
 from ccci.steps.guards import check_idle
-from ccci.steps.recover import app_of, recover_canonical, settle_snapshot
+from ccci.steps.recover import app_of, drop_scratch, recover_canonical, settle_snapshot
 from ccci.steps.registry import (
     clear_journal,
     find_canonical,
@@ -90,10 +90,11 @@ def _promote_locked(run: Run, app: App) -> str:
     run.expected_deploys += 1
     write_journal(session, app, forked=False, promoting=True)
     try:
-        start_promotion(app, run)
-        env = session.deployments[app.domain].place.env
-        health_gate(app, run)
-        take_down(app)
+        with cleaned_up(lambda: drop_scratch(session.run_id, app.recipe)):
+            start_promotion(app, run)
+            env = session.deployments[app.domain].place.env
+            health_gate(app, run)
+            take_down(app)
         record = commit_known_good(app, run.head)
         session.perform(file_written, app.env_file, text=render(dict(env)), mode="0600", fence=session.fence(app))
     except BaseException:

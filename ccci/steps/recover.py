@@ -121,7 +121,8 @@ def recover_canonical(app: App) -> str:
     remove_strangers(app, canonical)
     how = _back_to_known_good(app, canonical, journal)
     mark_idle(app, canonical)
-    return f"run {dead or '?'} was interrupted; {app.domain} is back at known-good {canonical.known_good} ({how})"
+    who = journal.who if journal else f"run {dead or '?'}"
+    return f"{who} was interrupted; {app.domain} is back at known-good {canonical.known_good} ({how})"
 
 
 def _back_to_known_good(app: App, canonical: Canonical, journal: Journal | None) -> str:

@@ -37,7 +37,7 @@ def test_defaults() -> None:
     """Without any source there are defaults, and the host is the lab."""
     found = load(environ=empty())
     assert (found.host, dict(found.hosts), found.fork) == ("lab", {}, "auto")
-    assert (found.connect_timeout, found.keepalive, found.dead_after, found.command_timeout) == (
+    assert (found.connect_timeout, found.keepalive, found.dead_after) == (
         10,
         15,
         30,
@@ -73,10 +73,10 @@ def test_every_option_says_what_it_is() -> None:
 
 def test_ranks(elsewhere: Path) -> None:
     """A flag beats the environment, which beats the file, which beats the default."""
-    (elsewhere / "ccci.toml").write_text("keepalive = 1\ncommand_timeout = 2\nconnect_timeout = 3\n")
-    environ = {"CCCI_KEEPALIVE": "4", "CCCI_COMMAND_TIMEOUT": "5", "CCCI_FORK": ""}
+    (elsewhere / "ccci.toml").write_text("keepalive = 1\ndead_after = 2\nconnect_timeout = 3\n")
+    environ = {"CCCI_KEEPALIVE": "4", "CCCI_DEAD_AFTER": "5", "CCCI_FORK": ""}
     found = load(environ=environ, flags={"keepalive": 6.5, "fork": None})
-    assert (found.keepalive, found.command_timeout, found.connect_timeout) == (6.5, 5, 3)
+    assert (found.keepalive, found.dead_after, found.connect_timeout) == (6.5, 5, 3)
     assert (found.dead_after, found.fork) == (30, "auto")
 
 
