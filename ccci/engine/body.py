@@ -53,6 +53,8 @@ def run_body(made: Playbook, state: State, host: Host, context: Context, stream:
         except BaseException as error:  # noqa: BLE001  (becomes the verdict)
             outcome.error = translate(error)
             outcome.verdict = verdict_of(outcome.error)
+        if outcome.run is not None:
+            outcome.run.close()
         result = make_result(session, context, made, outcome)
         with session.shielded():
             store(session, context, result)

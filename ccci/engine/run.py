@@ -8,6 +8,7 @@ import attrs
 
 from ccci.engine.request import Request
 from ccci.engine.session import Session
+from ccci.engine.testrunner import Tester, files_of_stage
 from ccci.model.canonical import Canonical
 from ccci.model.deployment import Files
 from ccci.model.recipe import Recipe
@@ -31,6 +32,9 @@ class Run:
         stages: results so far, in order.
         expected_deploys: how often this lane brings an app up from nothing.
         known_good: known-good before and after.
+        version_before, version_after: from what to what the run upgraded.
+        summary: sentences for the end of the summary.
+        testers: test processes that were started ahead, by stage.
     """
 
     session: Session
@@ -48,6 +52,7 @@ class Run:
     version_before: str = ""
     version_after: str = ""
     summary: list[str] = attrs.field(factory=list)
+    testers: dict[str, Tester] = attrs.field(factory=dict)
 
     @property
     def id(self) -> str:
@@ -73,6 +78,22 @@ class Run:
     def wants(self, stage: str) -> bool:
         """Return whether a stage is part of this run."""
         return stage in self.recipe.meta.stages and (not self.request.stages or stage in self.request.stages)
+
+    def tester(self, stage: str) -> Tester:
+        """Return the stage's test process, started ahead or now."""
+        self.start_tester(stage)
+        return self.testers.pop(stage)
+
+    def start_tester(self, stage: str) -> None:
+        """Start a stage's test process while something else is waited for."""
+        if stage not in self.testers:
+            self.testers[stage] = Tester(files_of_stage(stage, self.recipe.tests))
+
+    def close(self) -> None:
+        """End test processes that were started and never used."""
+        for tester in self.testers.values():
+            tester.close()
+        self.testers.clear()
 
     def fall_back(self, playbook: str, *, because: str) -> Verdict:
         """Run another playbook instead, saying why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -49,42 +50,59 @@ def files_of_stage(stage: str, own: Path | None) -> list[Path]:
     return generic + [path for path in mine if stage_of(path) == stage]
 
 
-def run_pytest(
-    context: TestContext, files: list[Path], answer: Callable[[Call], Reply], tell: Callable[[str], None]
-) -> Outcome:
-    """Run test files and collect how each test ended.
+class Tester:
+    """One pytest process: started ahead of its stage, it imports what it needs and waits for the context."""
 
-    Args:
-        context: what the tests are told.
-        files: the test files, in order.
-        answer: answers what tests ask of the host.
-        tell: called with every line that pytest prints.
-    """
-    ours, theirs = socket.socketpair()
-    words = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "ccci.testing.plugin"]
-    words += ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(files[-1].parent), "-W", "default"]
+    def __init__(self, files: list[Path]) -> None:
+        """Start pytest on test files, in order."""
+        self._socket, theirs = socket.socketpair()
+        words = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "ccci.testing.plugin"]
+        words += ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(files[-1].parent), "-W", "default"]
+        self._process = Popen(
+            [*words, *map(str, files)],
+            env=_environment(theirs.fileno()),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,  # a Ctrl-C is ours to handle
+        )
+        theirs.close()
+
+    def run(self, context: TestContext, answer: Callable[[Call], Reply], tell: Callable[[str], None]) -> Outcome:
+        """Run the tests and collect how each ended.
+
+        Args:
+            context: what the tests are told.
+            answer: answers what tests ask of the host.
+            tell: called with every line that pytest prints.
+        """
+        output: Any = self._process.stdout
+        tests: list[TestCase] = []
+        talk = gevent.spawn(_talk, self._socket, context, answer, tests)
+        try:
+            lines = [_line(raw, tell) for raw in output]
+            code = self._process.wait()
+            talk.join(timeout=5)
+        finally:
+            talk.kill()
+            self.close()
+        return Outcome(tests, code, "\n".join(lines[-30:]))
+
+    def close(self) -> None:
+        """End the process, if it still runs, with all that it started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._socket.close()
+
+
+def _environment(channel: int) -> dict[str, str]:
     env = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
-    env |= {CONTEXT_VARIABLE: str(theirs.fileno()), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-    process = Popen(
-        [*words, *map(str, files)], env=env, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, pass_fds=(theirs.fileno(),),
-        start_new_session=True,
-    )  # fmt: skip
-    theirs.close()
-    output: Any = process.stdout
-    tests: list[TestCase] = []
-    talk = gevent.spawn(_talk, ours, context, answer, tests)
-    try:
-        lines = [_line(raw, tell) for raw in output]
-        code = process.wait()
-        talk.join(timeout=5)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        output.close()
-        talk.kill()
-        ours.close()
-    return Outcome(tests, code, "\n".join(lines[-30:]))
+    env |= {CONTEXT_VARIABLE: str(channel), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    return {**env, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # what else is installed is none of a recipe's business
 
 
 def _line(raw: bytes, tell: Callable[[str], None]) -> str:

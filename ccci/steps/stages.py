@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ from ccci.commands.shell import command
 from ccci.engine.proxy import AppProxy
 from ccci.engine.run import Run
 from ccci.engine.steps import step
-from ccci.engine.testrunner import Outcome, files_of_stage, run_pytest
+from ccci.engine.testrunner import Outcome
 from ccci.errors import CcciError, RecipeFailed, TestsFailed, UsageError
 from ccci.events import Output, StageEnded
 from ccci.facts.docker import Stack
 from ccci.model.app import App
+from ccci.model.recipe import STAGES
 from ccci.model.run import StageResult, StageStatus, TestCase
 from ccci.model.stack import StackState, bare, cause_of
 from ccci.operations.stack import container_of
@@ -28,6 +30,8 @@ EXEC_TIMEOUT = 120.0  # seconds for a command that a test runs in a container
 @contextmanager
 def stage(run: Run, name: str, *, note: str = "") -> Iterator[None]:
     """One stage: timed, with its tests; what fails inside is the stage's failure."""
+    for ahead in _ahead(run, name):
+        run.start_tester(ahead)
     start = time.monotonic()
     before = len(run.session.tests)
     status, reason = StageStatus.PASS, note
@@ -40,6 +44,13 @@ def stage(run: Run, name: str, *, note: str = "") -> Iterator[None]:
     finally:
         tests = run.session.tests[before:]
         end_stage(run, StageResult(name, status, round(time.monotonic() - start, 1), tests, reason))
+
+
+def _ahead(run: Run, name: str) -> tuple[str, ...]:
+    """Return the stages whose test processes start now: custom has nothing to wait for, so it comes along."""
+    if name not in STAGES:
+        return ()
+    return (name, "custom") if name == "upgrade" and run.wants("custom") else (name,)
 
 
 def skip_stage(run: Run, name: str, because: str) -> None:
@@ -65,12 +76,10 @@ def run_tests(app: App, name: str, run: Run) -> None:
         TestsFailed: one failed or was skipped, or there was none.
     """
     session = run.session
-    files = files_of_stage(name, run.recipe.tests)
     with AppProxy(session.connector, session.host_settings.base_domain) as proxy:
         context = _context(app, name, run, proxy.url)
-        outcome = run_pytest(
-            context, files, lambda call: _answer(app, run, call), lambda line: session.send(Output(line))
-        )
+        answer = functools.partial(_answer, app, run)
+        outcome = run.tester(name).run(context, answer, lambda line: session.send(Output(line)))
     session.tests.extend(outcome.tests)
     _judge(name, outcome)
 

@@ -37,12 +37,7 @@ def test_defaults() -> None:
     """Without any source there are defaults, and the host is the lab."""
     found = load(environ=empty())
     assert (found.host, dict(found.hosts), found.fork) == ("lab", {}, "auto")
-    assert (found.connect_timeout, found.keepalive, found.dead_after) == (
-        10,
-        15,
-        30,
-        600,
-    )
+    assert (found.connect_timeout, found.keepalive, found.dead_after) == (10, 15, 30)
     assert (found.gate_timeout, found.playbooks) == (None, None)
     assert found.results == Path.cwd().parent / "home" / "runs"
     assert found.recipes == Path(settings.__file__).parents[1] / "recipes"
@@ -74,10 +69,10 @@ def test_every_option_says_what_it_is() -> None:
 def test_ranks(elsewhere: Path) -> None:
     """A flag beats the environment, which beats the file, which beats the default."""
     (elsewhere / "ccci.toml").write_text("keepalive = 1\ndead_after = 2\nconnect_timeout = 3\n")
-    environ = {"CCCI_KEEPALIVE": "4", "CCCI_DEAD_AFTER": "5", "CCCI_FORK": ""}
+    environ = {"CCCI_KEEPALIVE": "4", "CCCI_DEAD_AFTER": "50", "CCCI_FORK": ""}
     found = load(environ=environ, flags={"keepalive": 6.5, "fork": None})
-    assert (found.keepalive, found.dead_after, found.connect_timeout) == (6.5, 5, 3)
-    assert (found.dead_after, found.fork) == (30, "auto")
+    assert (found.keepalive, found.dead_after, found.connect_timeout) == (6.5, 50, 3)
+    assert (found.gate_timeout, found.fork) == (None, "auto")
 
 
 def test_places_of_the_file(elsewhere: Path) -> None:
