@@ -21,11 +21,15 @@ demo: bootstrap ## bring up a lab and run the cold and the quick lane on it
 	@$(BIN)/ccci play cold --recipe $(RECIPE)
 	@$(BIN)/ccci play quick --recipe $(RECIPE)
 	@echo
-	@echo "Proven: $(RECIPE) installs, upgrades with data, backs up, restores and serves, on a real Swarm."
-	@echo "Kept: the lab, with the canonical's data. Next:"
-	@echo "  $(BIN)/ccci lab status        what is in it"
-	@echo "  $(BIN)/ccci lab ssh           a shell on its host"
-	@echo "  $(BIN)/ccci lab down          remove it without a trace"
+	@echo "Proven, on a real Swarm:"
+	@echo "  the newest release of $(RECIPE) installs from nothing, upgrades from the release before it, and serves;"
+	@echo "  its default branch upgrades the warm data of that release; afterwards those were as before, by proof."
+	@echo "Kept: the lab, and in it the canonical of $(RECIPE) with its known-good snapshot. Next:"
+	@echo "  $(BIN)/ccci canonical show $(RECIPE)      what known-good is"
+	@echo "  $(BIN)/ccci play quick --recipe $(RECIPE) --ref 1.10.0+1.22.1"
+	@echo "  $(BIN)/ccci status                          is anything stuck, full or lost?"
+	@echo "  $(BIN)/ccci lab status                      what is in the lab"
+	@echo "  $(BIN)/ccci lab down                        remove it without a trace"
 
 test: ## run all tests; those that need one bring up a lab of their own
 	@scripts/test $(PYTEST_ARGS)

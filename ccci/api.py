@@ -17,6 +17,7 @@ from ccci.errors import CcciError, InfrastructureError
 from ccci.model import codec
 from ccci.model.run import RunResult
 
+HINT = "  what to do: "  # begins the line of an error that says how to go on
 _BY_CODE: dict[int, type[CcciError]] = {
     errors.EXIT_USAGE: errors.UsageError,
     errors.EXIT_INFRASTRUCTURE: errors.InfrastructureError,
@@ -64,4 +65,6 @@ def _error(code: int, result: RunResult | None, stderr: str) -> CcciError:
     if result is not None:
         return kind(result.reason, hint=result.hint or None, detail=result.detail or None)
     first, *rest = stderr.strip().splitlines() or [f"ccci ended with {code} and said nothing"]
-    return kind(first.removeprefix("ccci: "), detail="\n".join(rest) or None)
+    hints = [line.removeprefix(HINT) for line in rest if line.startswith(HINT)]
+    detail = "\n".join(line for line in rest if not line.startswith(HINT))
+    return kind(first.removeprefix("ccci: "), hint=hints[0] if hints else None, detail=detail or None)

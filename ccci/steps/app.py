@@ -67,7 +67,7 @@ def upgrade_in_place(app: App, to: Release, run: Run) -> None:
     before = session.deployments[app.domain].place.env
     env = {**sample_env(_files(run, to)), **before, "TYPE": f"{app.recipe}:{to.version or to.short}"}
     deployment = _plan(run, app, to, env)
-    if deployment.inputs == session.deployments[app.domain].inputs:
+    if to.commit == session.deployments[app.domain].release.commit:
         raise DeployFailed(f"the head is what {app.domain} already runs: there is nothing to upgrade")
     _deploy(run, deployment)
 

@@ -9,7 +9,7 @@ import attrs
 
 from ccci import paths
 from ccci.engine.run import Run
-from ccci.engine.session import Session
+from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
 from ccci.errors import NotIdle, SnapshotBroken, UsageError
 from ccci.facts.docker import StackLeftovers
@@ -137,7 +137,6 @@ def restore(run: Run) -> None:
         write_record(run.session, app, changed(canonical.record, Status.IDLE))
 
 
-@step("verifying known-good of {0.recipe.name}")
 def verify(run: Run) -> list[str]:
     """Compare archives and volumes with the manifest, byte for byte; returns a line a volume.
 
@@ -145,9 +144,15 @@ def verify(run: Run) -> list[str]:
         SnapshotBroken: an archive or a volume differs.
         NotIdle: it is deployed, so its data move.
     """
-    canonical = known(run)
-    app, manifest, session = canonical.app, canonical.manifest, run.session
-    _refuse_deployed(session, app)
+    with operated(run) as app:
+        canonical = known(run)
+        _refuse_deployed(run.session, app)
+        return _verified(app, canonical)
+
+
+@step("verifying known-good of {0.recipe}")
+def _verified(app: App, canonical: Canonical) -> list[str]:
+    session, manifest = current(), canonical.manifest
     keys = sorted(manifest.volumes)
     archives = session.read(ArchiveDigests, archives=[str(snapshot_path(app) / f"{key}.tar.zst") for key in keys])
     if bad := [k for k, digest in zip(keys, archives, strict=True) if digest != manifest.volumes[k].digest]:
