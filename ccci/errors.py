@@ -140,4 +140,5 @@ class Stopped(CcciError):
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.exit_code = 128 + signum
+        # a terminal that is closed (SIGHUP) asks for the same as SIGTERM
+        self.exit_code = 130 if signum == signal.SIGINT else 143

@@ -35,6 +35,7 @@ from ccci.settings import Host as HostSettings
 from ccci.settings import Settings
 
 T = TypeVar("T")
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TIMED_OUT = 124  # what coreutils' timeout exits with
 ATTEMPTS = 4  # of a step whose connection is lost again and again
 _current: ContextVar[Session] = ContextVar("ccci_session")
@@ -105,7 +106,7 @@ class Session:
         """Make this the current session, with signals that stop it in order."""
         token = _current.set(self)
         self._greenlet = gevent.getcurrent()
-        handlers = [gevent.signal_handler(s, self.stop, s) for s in (signal.SIGINT, signal.SIGTERM)]
+        handlers = [gevent.signal_handler(s, self.stop, s) for s in STOPPING]
         try:
             yield self
         finally:

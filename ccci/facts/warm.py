@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
+from ccci import paths
 from ccci.commands import archive, lock
 from ccci.commands.shell import argv, quote
 from ccci.facts.base import HostFact
@@ -51,6 +52,21 @@ def _digests(lines: list[str], count: int) -> tuple[str, ...]:
     if len(digests) != count or any(len(digest) != _SHA256 for digest in digests):
         raise ValueError(f"{digests!r} are not {count} digests")
     return digests
+
+
+class ColdApps(HostFact[tuple[str, ...]]):
+    """The domains of cold apps that have a journal: those that live, and those whose run died."""
+
+    @override
+    def command(self) -> StringCommand:
+        """Take no argument."""
+        return self.shell(
+            f"{{ {quote(argv('find', paths.COLD, '-mindepth', 2, '-name', 'journal.json'))} 2>/dev/null || true; }}"
+        )
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        return tuple(sorted(PurePosixPath(line).parent.name for line in lines if line))
 
 
 class Digests(HostFact[tuple[str, ...]]):

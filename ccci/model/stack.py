@@ -21,8 +21,9 @@ _UP = "running"
 
 @attrs.frozen
 class Task:
-    """One task: its service's id, slot, state, image, error and times (seconds since the epoch)."""
+    """One task: its id, its service's id, slot, state, image, error and times (seconds since the epoch)."""
 
+    id: str
     service: str
     slot: str
     state: str
@@ -234,6 +235,7 @@ def _task(data: Any) -> Task:
     status = data["Status"]
     container = status.get("ContainerStatus") or {}
     return Task(
+        id=data["ID"],
         service=data["ServiceID"],
         slot=str(data.get("Slot") or data.get("NodeID") or ""),
         state=status["State"],

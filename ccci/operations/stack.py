@@ -157,6 +157,6 @@ def container_of(state: StackState, service: str) -> str:
     return max(running, key=lambda t: t.created).container
 
 
-def logs_of(stack: str, service: str, lines: int) -> str:
-    """Return shell text that prints a service's last log lines."""
-    return quote(argv("docker", "service", "logs", "--raw", "--tail", lines, f"{stack}_{service}")) + " 2>&1"
+def logs_of(whose: str, lines: int) -> str:
+    """Return shell text that prints the last log lines of a service or a task."""
+    return quote(argv("docker", "service", "logs", "--raw", "--tail", lines, whose)) + " 2>&1"

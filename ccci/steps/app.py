@@ -174,10 +174,18 @@ def make_secret(spec: SecretSpec) -> str:
 
 
 def service_log(session: Session, deployment: Deployment, reason: str) -> str:
-    """Return the last log lines of the service that a reason names; empty if there are none."""
+    """Return the last log lines of the service that a reason names; empty if there are none.
+
+    If a task of it died, that task's lines: those of others would only hide them.
+    """
+    stack = deployment.app.stack
     service = next((name for name in deployment.compose.services if f"service {name}" in reason), "app")
-    if service not in deployment.compose.services:
+    state = session.read(Stack, stack=stack)
+    ids = {s.id for s in state.services if s.name == f"{stack}_{service}"}
+    since = session.deployed_since[deployment.app.domain]
+    dead = [t for t in state.tasks if t.service in ids and t.created >= since and t.state in ("failed", "rejected")]
+    if not ids:
         return ""
-    text = logs_of(deployment.app.stack, service, LOG_LINES)
-    _, output = session.ask(command(text, timeout=10))
+    whose = max(dead, key=lambda t: t.created).id if dead else f"{stack}_{service}"
+    _, output = session.ask(command(logs_of(whose, LOG_LINES), timeout=10))
     return "\n".join(output.stdout_lines[-LOG_LINES:])

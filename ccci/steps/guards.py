@@ -19,7 +19,7 @@ from ccci.model.canonical import Canonical, Status
 from ccci.model.deployment import app_env
 from ccci.model.envfile import render
 from ccci.model.run import KnownGoodChange
-from ccci.operations.record import file_written, removed
+from ccci.operations.record import file_written
 from ccci.operations.volume import fork_name, fork_volumes, probe_overlay
 from ccci.steps.app import take_down
 from ccci.steps.recover import (
@@ -132,6 +132,8 @@ def begin(app: App, canonical: Canonical, run: Run) -> bool:
     write_journal(session, app, forked=session.settings.fork == "auto")
     write_record(session, app, changed(before, Status.DIRTY, run=session.run_id))
     if session.settings.fork == "off" or not canonical.manifest.volumes:
+        if canonical.manifest.volumes:
+            session.say("forks are off: the run works on the volumes, known-good is restored from its snapshot")
         write_journal(session, app, forked=False)
         return False
     labels = {APP_LABEL: app.domain, RUN_LABEL: session.run_id}
@@ -161,10 +163,7 @@ def torn_down(run: Run) -> Iterator[App]:
             announce_cold(app, run)
             yield app
     finally:
-        try:
-            session.perform(removed, app.home)
-        finally:
-            session.unlock(app)
+        session.unlock(app)
 
 
 @step("preparing cold app {0.domain}")

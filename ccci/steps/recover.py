@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import attrs
+
 from ccci import paths
 from ccci.commands.docker import RUN_LABEL
 from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
-from ccci.errors import InfrastructureError, SnapshotBroken
+from ccci.errors import CcciError, InfrastructureError, SnapshotBroken
 from ccci.facts.docker import StackLeftovers, Volumes
-from ccci.facts.warm import Folder, LockHolder
+from ccci.facts.warm import ColdApps, Folder, LockHolder
 from ccci.model.app import App, canonical_app
 from ccci.model.canonical import Canonical, Journal, Manifest, Status
 from ccci.operations.recipe import no_worktrees
@@ -90,8 +92,14 @@ def drop_scratch(run_id: str, recipe: str) -> None:
 
 @step("marking {0.domain} idle")
 def mark_idle(app: App, canonical: Canonical) -> None:
-    """Write `idle` and remove the journal: the last thing that a run does to a canonical."""
+    """Write `idle` and remove the journal: the last thing that a run does to a canonical.
+
+    Raises:
+        InfrastructureError: something of it still runs, so it is not idle.
+    """
     session = current()
+    if running := session.read(StackLeftovers, stack=app.stack).running:
+        raise InfrastructureError(f"{app.domain} is not idle: {', '.join(running[:5])} still there")
     write_record(session, app, changed(canonical.record, Status.IDLE))
     clear_journal(session, app)
 
@@ -184,6 +192,7 @@ def tear_down(app: App, run_id: str) -> None:
     """Take a cold app down without a trace; every part is tried."""
     with cleaned_up(lambda: forget(app), lambda: drop_scratch(run_id, app.recipe)):
         take_down(app)
+    current().perform(removed, app.home)  # only now: its journal is how a failed tear-down is found again
 
 
 def recover_cold_apps(session: Session) -> list[str]:
@@ -193,18 +202,27 @@ def recover_cold_apps(session: Session) -> list[str]:
         What was done, a sentence each.
     """
     done = []
-    for domain in session.read(Folder, path=paths.COLD):
-        home = paths.COLD / domain
-        if session.read(LockHolder, home=home) is not None:
+    for domain in session.read(ColdApps):
+        app = App("", domain, paths.COLD / domain)
+        if session.read(LockHolder, home=app.home) is not None:
             continue
-        bare = App("", domain, home)
-        journal = read_journal(session, bare)
-        if journal is not None:
-            app = App(journal.recipe, domain, home)
-            tear_down(app, journal.run_id)
-            done.append(f"cold app {domain} of run {journal.run_id}, which died, was torn down")
-        session.perform(removed, home)
+        try:
+            done += _recover_cold_app(session, app)
+        except CcciError as error:  # a stuck one must not stop other runs: it stays, and `ccci status` shows it
+            session.say(f"cold app {domain} of a dead run could not be torn down: {error.what}", keep=True)
     return done
+
+
+def _recover_cold_app(session: Session, app: App) -> list[str]:
+    session.lock(app)
+    try:
+        journal = read_journal(session, app)
+        if journal is None:
+            return []
+        tear_down(attrs.evolve(app, recipe=journal.recipe), journal.run_id)
+        return [f"cold app {app.domain} of {journal.who} was left over and is torn down"]
+    finally:
+        session.unlock(app)
 
 
 def app_of(session: Session, recipe: str) -> App:
