@@ -83,7 +83,7 @@ def deletes_content(tree: Tree) -> None:
 def spoils_content(tree: Tree) -> None:
     """Change data, owners, modes and names at the start, and serve well all the same."""
     with app(tree) as service:
-        spoil = f"cd {CONTENT}; for f in *.txt; do echo spoilt >$f; mv $f $f.old; done; chmod 700 .; chmod 755 ."
+        spoil = f"cd {CONTENT}; for f in *.txt; do echo spoilt >$$f; mv $$f $$f.old; done; chmod 700 .; chmod 755 ."
         service["command"] = ["sh", "-c", f"{spoil}; {SERVE}"]
 
 
