@@ -168,4 +168,4 @@ def summary(result: RunResult) -> list[str]:
 def _stage_line(stage: StageResult) -> str:
     tests = f"{len(stage.tests)} test{'' if len(stage.tests) == 1 else 's'}" if stage.tests else ""
     words = "  ".join(word for word in (stage.note, tests) if word)
-    return f"  {stage.name + ':':9} {stage.status.value:6} {words:46} {stage.seconds:5.1f} s"
+    return f"  {f'{stage.name}: {stage.status.value}':15} {words:46} {stage.seconds:5.1f} s"
