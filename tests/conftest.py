@@ -15,13 +15,24 @@ import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 from types import FrameType  # noqa: E402
 
+import gevent  # noqa: E402
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+
+# How long an example takes says more about what else this machine does than about the code.
+hypothesis.settings.register_profile("ccci", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("ccci")
 
 sys.path.append(str(Path(__file__).parent.parent))  # for tests.support; last, so that an installed ccci wins
 
 HOME_VARIABLE = "CCCI_TEST_HOME"  # what the session's own CCCI_HOME is, for the workers
 BORROWED_VARIABLE = "CCCI_TEST_LAB"  # the name of a running lab to use and to leave alone, for development
 LAB_TESTS = Path(__file__).parent / "lab"
+
+
+# xdist's worker waits for work from a thread that began before the patch, which gevent's hub cannot see:
+# something must be left in the hub to wait for, or the wait counts as one for ever.
+_ALIVE = gevent.spawn(gevent.sleep, 10**6)
 
 
 def _is_worker(config: pytest.Config) -> bool:
@@ -58,6 +69,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             words, env={**os.environ, "CCCI_HOME": str(home)}, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            sys.stderr.write(f"the lab of the tests was not taken down; `CCCI_HOME={home} {' '.join(words)}`\n{done.stderr}")
+            sys.stderr.write(
+                f"the lab of the tests was not taken down; `CCCI_HOME={home} {' '.join(words)}`\n{done.stderr}"
+            )
             return
     shutil.rmtree(home)

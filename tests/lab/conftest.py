@@ -13,9 +13,10 @@ import pytest
 from ccci.paths import controller_home
 from tests.conftest import BORROWED_VARIABLE, HOME_VARIABLE
 from tests.support.host import LabHost
-from tests.support.recipe import KNOWN_GOOD, MARKER, LabRecipe
+from tests.support.recipe import LabRecipe
 from tests.support.running import Running, clean_environment, python_program
-from tests.support.truth import KnownGood, census, folder_of, photograph
+from tests.support.seeding import seed
+from tests.support.truth import KnownGood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,9 @@ def _up(host: LabHost) -> None:
         if mark.tell():
             return
         env = clean_environment({"CCCI_HOME": str(host.home)})
-        done = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None).finish(UP_TIMEOUT)
+        done = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None).finish(
+            UP_TIMEOUT
+        )
         assert done.code == 0, done.all
         mark.write("yes")
 
@@ -60,17 +63,7 @@ def recipe(lab: LabHost) -> LabRecipe:
 @pytest.fixture(scope="session")
 def seeded(recipe: LabRecipe) -> KnownGood:
     """Known-good of the recipe: seeded by a green cold run, then given a marker by an operator's hand."""
-    first = recipe.ccci("run", env={"MODE": "quick", "RECIPE": recipe.name})
-    assert first.code == 0, first.all
-    marker = f"kept {uuid.uuid4()} é\n"
-    for words in (["deploy", recipe.name], ["undeploy", recipe.name], ["seed", recipe.name, "--yes"]):
-        done = recipe.ccci("canonical", *words)
-        assert done.code == 0, done.all
-        if words[0] == "deploy":
-            text = f"cat >{folder_of(recipe, recipe.volume)}/{MARKER}"
-            recipe.host.ssh(text, marker.encode())
-    assert recipe.record()["version"] == KNOWN_GOOD
-    return KnownGood(recipe, first, recipe.record(), photograph(recipe), census(recipe), marker.strip())
+    return seed(recipe)
 
 
 @pytest.fixture

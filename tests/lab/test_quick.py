@@ -121,8 +121,9 @@ def test_missing_image_fails_at_once(kept: KnownGood, fork: str) -> None:
     recipe, times = kept.recipe, list[str]()
     commit = recipe.stage(heads.missing_image)
     watch = (
-        f"for i in $(seq 600); do t=$(docker stack ps -q --no-trunc {recipe.stack} -f desired-state=shutdown 2>/dev/null"
-        " | xargs -r docker inspect -f '{{.Status.State}} {{.Status.Timestamp}}' 2>/dev/null | grep rejected | tail -1);"
+        "for i in $(seq 600); do "
+        f"t=$(docker stack ps -q --no-trunc {recipe.stack} -f desired-state=shutdown 2>/dev/null | "
+        "xargs -r docker inspect -f '{{.Status.State}} {{.Status.Timestamp}}' 2>/dev/null | grep rejected | tail -1);"
         ' [ -z "$t" ] || { date -d "$(echo "$t" | cut -d" " -f2-3)" +%s.%N; exit; }; sleep 0.1; done'
     )
     watcher = threading.Thread(target=lambda: times.append(recipe.host.sh(watch)))

@@ -59,19 +59,7 @@ class LabHost:
         Raises:
             AssertionError: it failed.
         """
-        known = self.settings
-        options = {
-            "UserKnownHostsFile": known["known_hosts"],
-            "IdentitiesOnly": "yes",
-            "ControlMaster": "auto",
-            "ControlPersist": "60",
-            "ControlPath": str(self.folder / "ssh-%C"),
-            "LogLevel": "ERROR",
-        }
-        words = ["ssh", "-p", str(known["port"]), "-i", known["key"]]
-        words += [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-        words += [f"{known['user']}@{known['address']}", text]
-        done = subprocess.run(words, input=stdin, capture_output=True, check=False, timeout=120)
+        done = subprocess.run([*self._ssh(), text], input=stdin, capture_output=True, check=False, timeout=120)
         assert done.returncode == 0, f"{text}\n{done.stdout.decode()}\n{done.stderr.decode()}"
         return done.stdout
 
@@ -89,8 +77,18 @@ class LabHost:
 
     def close(self) -> None:
         """End the shared ssh connection."""
-        subprocess.run(
-            ["ssh", "-O", "exit", "-o", f"ControlPath={self.folder / 'ssh-%C'}", "-p", str(self.settings["port"]),
-             f"{self.settings['user']}@{self.settings['address']}"],
-            capture_output=True, check=False,
-        )  # fmt: skip
+        subprocess.run([*self._ssh(), "-O", "exit"], capture_output=True, check=False, timeout=10)
+
+    def _ssh(self) -> list[str]:
+        known = self.settings
+        options = {
+            "UserKnownHostsFile": known["known_hosts"],
+            "IdentitiesOnly": "yes",
+            "ControlMaster": "auto",
+            "ControlPersist": "60",
+            "ControlPath": str(self.folder / "ssh-%C"),
+            "LogLevel": "ERROR",
+        }
+        words = ["ssh", "-p", str(known["port"]), "-i", known["key"]]
+        words += [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        return [*words, f"{known['user']}@{known['address']}"]

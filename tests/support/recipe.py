@@ -7,7 +7,8 @@ import json
 import shutil
 import tarfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,16 @@ class LabRecipe:
         branch, target = f"head-{uuid.uuid4().hex[:8]}", origin if into == "origin" else self.clone
         text = _STAGE.format(origin=origin, base=base, git=_GIT, target=target, branch=branch)
         return self.host.ssh(text, _pack(tree)).decode().strip()
+
+    @contextmanager
+    def released(self, commit: str, version: str) -> Iterator[None]:
+        """Release a commit for the length of the block: an annotated tag at the origin."""
+        origin = f"/srv/git/{self.name}.git"
+        self.host.sh(f"cd {origin} && {_GIT} tag -a -m released '{version}' {commit}")
+        try:
+            yield
+        finally:
+            self.host.sh(f"git -C {origin} tag -d '{version}'; cd {self.clone} && git tag -d '{version}'")
 
     def record(self) -> dict[str, Any]:
         """Return canonical.json."""
