@@ -7,6 +7,7 @@ holes of sparse files, sockets.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from ccci.commands.shell import argv, quote
@@ -90,6 +91,20 @@ def unpack(archive: PurePosixPath, folder: PurePosixPath, sha256: str) -> str:
         f'echo "archive has sha256 $have" >&2; exit 65; fi && '
         f"rm -rf {o} && {{ [ ! -e {f} ] || mv -T {f} {o}; }} && mv -T {n} {f} && rm -rf {o}"
     )
+
+
+_HEAL = 'if [ ! -e "$1" ] && [ -e "$1.ccci-old" ]; then mv -T "$1.ccci-old" "$1"; fi; mkdir -p "$1"; rm -rf "$1".ccci-*'
+_HALF = 'for d; do if [ ! -e "$d" ] || [ -e "$d.ccci-old" ] || [ -e "$d.ccci-new" ]; then echo "$d"; fi; done'
+
+
+def heal(folder: PurePosixPath) -> str:
+    """Undo the middle of an interrupted `unpack`: a folder that was renamed away comes back."""
+    return quote(argv("sh", "-c", _HEAL, "-", folder))
+
+
+def half_restored(folders: Sequence[PurePosixPath]) -> str:
+    """Print those folders in which an `unpack` was interrupted."""
+    return quote(argv("sh", "-c", _HALF, "-", *folders))
 
 
 def changed_since(folder: PurePosixPath, mark: PurePosixPath) -> str:

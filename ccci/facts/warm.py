@@ -99,6 +99,19 @@ class ArchiveDigests(HostFact[tuple[str, ...]]):
         return _digests(lines, self.count)
 
 
+class HalfRestored(HostFact[tuple[str, ...]]):
+    """Which folders are in the middle of an interrupted restore."""
+
+    @override
+    def command(self, folders: Sequence[str]) -> StringCommand:
+        """Args: folders: absolute paths on the host."""
+        return self.shell(archive.half_restored([PurePosixPath(folder) for folder in folders]))
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        return tuple(line for line in lines if line)
+
+
 class ChangedSince(HostFact[tuple[str, ...]]):
     """For each folder one path in it that changed after a mark; nothing if none did."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from pyinfra import host
@@ -14,7 +14,7 @@ from ccci.commands.shell import all_of, argv, command
 from ccci.errors import InfrastructureError, SnapshotBroken
 from ccci.facts.base import read
 from ccci.facts.docker import Volume, Volumes
-from ccci.facts.warm import Digests
+from ccci.facts.warm import Digests, HalfRestored
 from ccci.model.canonical import Manifest
 
 Commands = Generator[StringCommand, None, None]
@@ -69,7 +69,8 @@ def restore_volumes(manifest: Manifest, *, snapshot: PurePosixPath, fence: Fence
         yield command(fenced(docker.volume_create(name, labels={}), fence))
     known = read(host, Volumes) if missing else known
     folders = {key: data_of(known[r.volume]) for key, r in sorted(manifest.volumes.items())}
-    yield from _heal_halves(folders.values(), fence)
+    for folder in read(host, HalfRestored, folders=[str(folder) for folder in folders.values()]):
+        yield command(fenced(archive.heal(PurePosixPath(folder)), fence))
     wrong = different(manifest, folders)
     if not wrong and not missing:
         host.noop("every volume has its known-good digest")
@@ -81,14 +82,6 @@ def restore_volumes(manifest: Manifest, *, snapshot: PurePosixPath, fence: Fence
             f"after the restore {', '.join(manifest.volumes[k].volume for k in still)} still differs from known-good",
             hint="something writes to the volume; look for containers that mount it",
         )
-
-
-def _heal_halves(folders: Iterable[PurePosixPath], fence: Fence | None) -> Commands:
-    """Undo the middle of an interrupted restore: a folder that was renamed away comes back."""
-    for folder in folders:
-        old, new = f"{folder}.ccci-old", f"{folder}.ccci-new"
-        text = 'if [ ! -e "$1" ] && [ -e "$2" ]; then mv -T "$2" "$1"; fi; mkdir -p "$1"; rm -rf "$2" "$3"'
-        yield command(fenced(argv("sh", "-c", text, "-", folder, old, new), fence))
 
 
 def different(manifest: Manifest, folders: Mapping[str, PurePosixPath]) -> list[str]:
@@ -119,7 +112,7 @@ mount -t overlay overlay -o lowerdir=probe/low,upperdir=probe/up,workdir=probe/w
 """
 
 
-@operation()
+@operation(is_idempotent=False, idempotent_notice="a probe is a probe: it mounts and unmounts each time")
 def probe_overlay(run_id: str, *, labels: Mapping[str, str], fence: Fence | None = None) -> Commands:
     """Make the run's scratch volume and mount an overlay in it once: fails where that cannot be.
 
