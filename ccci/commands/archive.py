@@ -25,6 +25,9 @@ _TAR = [
     "--warning=no-file-ignored",
 ]
 
+# openssl uses the processor's instructions for sha256: five times as fast as coreutils where it has them.
+_SHA256 = "{ if command -v openssl >/dev/null; then openssl dgst -sha256 -r; else sha256sum; fi | cut -c1-64; }"
+
 
 def _stream(folder: PurePosixPath) -> str:
     return quote(argv(*_TAR, "-C", folder, "."))
@@ -36,7 +39,7 @@ def _bash(text: str) -> str:
 
 def digest(folder: PurePosixPath) -> str:
     """Print the sha256 of a folder's stream."""
-    return _bash(f"{_stream(folder)} | sha256sum | cut -c1-64")
+    return _bash(f"{_stream(folder)} | {_SHA256}")
 
 
 def pack(folder: PurePosixPath, archive: PurePosixPath) -> str:
@@ -47,8 +50,8 @@ def pack(folder: PurePosixPath, archive: PurePosixPath) -> str:
     """
     out = quote(argv(archive))
     return _bash(
-        f"{{ {_stream(folder)} | tee /dev/fd/3 | zstd -q -T0 -1 -f -o {out}; }} 3>&1 | sha256sum | cut -c1-64"
-        f" && {_unzstd(archive)} | sha256sum | cut -c1-64 && sync -d {out} && stat -c %s {out}"
+        f"{{ {_stream(folder)} | tee /dev/fd/3 | zstd -q -T0 -1 -f -o {out}; }} 3>&1 | {_SHA256}"
+        f" && {_unzstd(archive)} | {_SHA256} && sync -d {out} && stat -c %s {out}"
     )
 
 
@@ -58,7 +61,7 @@ def _unzstd(archive: PurePosixPath) -> str:
 
 def archive_digest(archive: PurePosixPath) -> str:
     """Print the sha256 of the stream in an archive."""
-    return _bash(f"{_unzstd(archive)} | sha256sum | cut -c1-64")
+    return _bash(f"{_unzstd(archive)} | {_SHA256}")
 
 
 def unpack(archive: PurePosixPath, folder: PurePosixPath, sha256: str) -> str:
@@ -83,7 +86,7 @@ def unpack(archive: PurePosixPath, folder: PurePosixPath, sha256: str) -> str:
             new,
         )
     )
-    have = f"{{ {_unzstd(archive)} | tee /dev/fd/3 | {extract}; }} 3>&1 | sha256sum | cut -c1-64"
+    have = f"{{ {_unzstd(archive)} | tee /dev/fd/3 | {extract}; }} 3>&1 | {_SHA256}"
     n, o, f = quote([new]), quote([old]), quote([str(folder)])
     return _bash(
         f"rm -rf {n} && mkdir {n} && have=$({have}) && "
