@@ -28,14 +28,27 @@ class Fence:
     run_id: str
 
 
+GRACE = 2.0  # seconds in which a run whose connection broke may claim its app back
+
 _HOLD = f"""
-mkdir -p "$1" && exec 9>>"$1/lock" || exit 1
-if old=$(cat "$1/holder.pid" 2>/dev/null) && grep -qsF -- "$2" "/proc/$old/cmdline"; then kill "$old"; fi
-if flock -w "$4" 9; then
-  printf %s "$2" >"$1/owner.new" && mv "$1/owner.new" "$1/owner" && printf '%s' "$3" >"$1/holder" || exit 1
-  echo $$ >"$1/holder.pid"; echo {LOCKED}; cat >/dev/null; rm -f "$1/holder.pid"
-else echo {BUSY}; cat "$1/holder" 2>/dev/null
+home=$1 run=$2 who=$3 wait=$4
+mkdir -p "$home" && cd "$home" && exec 9>>lock || exit 1
+busy() {{ echo {BUSY}; cat holder 2>/dev/null; exit 0; }}
+if [ "$(cat owner 2>/dev/null)" = "$run" ]; then
+  printf %s "$run" >claim
+  if old=$(cat holder.pid 2>/dev/null) && grep -qsF -- "$run" "/proc/$old/cmdline"; then kill "$old"; fi
 fi
+flock -w "$wait" 9 || busy
+if [ -e journal.json ] && [ "$(cat owner 2>/dev/null)" != "$run" ]; then
+  i=0
+  while [ $i -lt {int(GRACE / 0.1)} ]; do
+    [ -e claim ] && [ "$(cat claim)" = "$(cat owner 2>/dev/null)" ] && busy
+    i=$((i + 1)); sleep 0.1
+  done
+fi
+rm -f claim
+printf %s "$run" >owner.new && mv owner.new owner && printf '%s' "$who" >holder && echo $$ >holder.pid || exit 1
+echo {LOCKED}; cat >/dev/null; rm -f holder.pid
 """
 
 
@@ -43,7 +56,8 @@ def hold(fence: Fence, who: str, *, wait: float = 0.0) -> Argv:
     """Take the app's lock and keep it until standard input closes.
 
     Prints LOCKED once it is taken, or BUSY and who holds it. The same run's older holder, left over
-    from a connection that broke, is ended first.
+    from a connection that broke, is ended first. A run that finds the journal of another one waits
+    GRACE seconds for it: its connection may only have been cut, and then the app is still its own.
 
     Args:
         fence: the app and the run.
@@ -68,14 +82,12 @@ def fenced(words: Sequence[str] | str, fence: Fence | None) -> str:
     return quote(argv("flock", "-w", "900", f"{fence.home}/work.lock", *inner))
 
 
-def is_free(home: PurePosixPath) -> str:
-    """Print `free` or `held` and the holder's text: for looking, not for taking."""
-    return quote(
-        argv(
-            "sh",
-            "-c",
-            'flock -n "$1/lock" true 2>/dev/null && echo free || { echo held; cat "$1/holder"; }',
-            "-",
-            home,
-        )
-    )
+_LOOK = """
+inode=$(stat -c %i "$1/lock" 2>/dev/null) || { echo free; exit 0; }
+if grep -q "FLOCK .*:$inode " /proc/locks; then echo held; cat "$1/holder" 2>/dev/null; else echo free; fi
+"""
+
+
+def look(home: PurePosixPath) -> str:
+    """Print `held` and who holds the lock, or `free`; without taking it, which would get in a run's way."""
+    return quote(argv("sh", "-c", _LOOK, "ccci-look", home))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ccci.commands.lock import BUSY, LOCKED, Fence, hold
+from ccci.commands.lock import BUSY, GRACE, LOCKED, Fence, hold
 from ccci.commands.shell import argv, quote
 from ccci.connector import CcciConnector
 from ccci.errors import Fenced, InfrastructureError, Locked
@@ -56,7 +56,7 @@ class AppLock:
         owner = self._owner()
         if owner != self.fence.run_id:
             raise Fenced(f"run {owner} took {self._app.domain} over while the connection was lost")
-        self.take(wait=5.0)
+        self.take(wait=GRACE + 3)
         self._tell(f"the SSH connection was lost; it is back, and so is the lock of {self._app.domain}")
 
     def release(self) -> None:

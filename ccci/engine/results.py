@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from ccci import paths
 from ccci.engine.request import Context
 from ccci.engine.run import Run
 from ccci.engine.session import Session, utc_now
-from ccci.errors import EXIT_LOCKED, EXIT_USAGE, CcciError, Stopped
+from ccci.errors import EXIT_LOCKED, EXIT_USAGE, CcciError, Stopped, UsageError
 from ccci.model import codec
 from ccci.model.run import (
     DeployCount,
@@ -30,6 +31,7 @@ from ccci.operations.record import file_written
 if TYPE_CHECKING:
     from ccci.engine.playbook import Playbook
 
+_HINT_RESULTS = "choose another folder: --result, or `results` in the settings (CCCI_RESULTS)"
 _HINT_STOPPED = "every clean-up was run; start it again when you like"
 
 
@@ -78,17 +80,15 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
 
 def store(session: Session, context: Context, result: RunResult) -> None:
     """Write result.json, junit.xml and the log here, then on the host as far as it can be reached."""
-    folder = results_folder(context, result.run_id)
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "result.json": codec.dump(result),
         "junit.xml": junit(result),
         "log": "\n".join(session.log) + "\n",
     }
-    for name, text in texts.items():
-        _write(folder / name, text)
-    if context.request.result is not None:
-        _write(context.request.result, texts["result.json"])
+    try:
+        _store_here(context, result, texts)
+    except OSError as error:
+        session.say(f"the result could not be written here: {error}")
     if not result.stages:
         return  # refused before anything was changed: the host keeps no trace of it
     try:
@@ -96,6 +96,35 @@ def store(session: Session, context: Context, result: RunResult) -> None:
             session.perform(file_written, paths.RUNS / result.run_id / name, text=text)
     except CcciError as error:
         session.say(f"the result could not be written on the host: {error.what}")
+
+
+def _store_here(context: Context, result: RunResult, texts: dict[str, str]) -> None:
+    if context.request.result is not None:
+        _write(context.request.result, texts["result.json"])
+    folder = results_folder(context, result.run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        _write(folder / name, text)
+
+
+def check_places(context: Context) -> None:
+    """Refuse a run whose result could not be written, before it starts.
+
+    Raises:
+        UsageError: a folder is missing or cannot be written.
+    """
+    wanted = [context.settings.results]
+    if context.request.result is not None:
+        wanted.append(context.request.result.absolute().parent)
+    try:
+        context.settings.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"results cannot be kept in {context.settings.results}: {error}", hint=_HINT_RESULTS
+        ) from error
+    for folder in wanted:
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise UsageError(f"results cannot be written to {folder}: no such folder, or not ours", hint=_HINT_RESULTS)
 
 
 def results_folder(context: Context, run_id: str) -> Path:

@@ -233,7 +233,7 @@ class Session:
         Raises:
             Locked: another run holds it; the message says who, since when.
         """
-        lock = AppLock(self.connector, app, self.run_id, self.holder(), self.say)
+        lock = AppLock(self.connector, app, self.run_id, self.holder(), lambda text: self.say(text, keep=True))
         lock.take()
         self.locks[app.domain] = lock
         self.connector.reconnected.append(lock.retake)

@@ -7,6 +7,7 @@ from ccci.engine.body import run_body
 from ccci.engine.connect import connected
 from ccci.engine.quiet import quiet, silence_output
 from ccci.engine.request import Context
+from ccci.engine.results import check_places
 from ccci.events import Stream
 from ccci.model.recipe import find_recipe
 from ccci.model.run import RunResult
@@ -20,6 +21,7 @@ def start(context: Context, stream: Stream) -> RunResult:
         HostUnreachable: no connection.
     """
     made = loader.load(context.settings, context.request.playbook)
+    check_places(context)
     find_recipe(context.request.recipe, context.settings.recipes)
     quiet()
     silence_output()

@@ -133,7 +133,7 @@ class LockHolder(HostFact["str | None"]):
     @override
     def command(self, home: PurePosixPath) -> StringCommand:
         """Args: home: the app's folder."""
-        return self.shell(lock.is_free(home))
+        return self.shell(f"{{ {lock.look(home)} || true; }}")
 
     @override
     def parse(self, lines: list[str]) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import Any, TypeVar
 
 import attrs
 import cattrs
+from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn
 
 from ccci.errors import StateUnreadable
@@ -22,6 +24,8 @@ _converter.register_structure_hook_factory(
 
 def _exact(value: object, kind: type[T]) -> T:
     """Take only what has the type already: cattrs would turn 1 into "1" without a word."""
+    if issubclass(kind, Enum):  # the enums of the model are subclasses of str
+        return kind(value)
     if kind is float and type(value) is int:
         return kind(value)  # type: ignore[call-arg]
     if type(value) is not kind:
@@ -29,8 +33,18 @@ def _exact(value: object, kind: type[T]) -> T:
     return value
 
 
-# by identity, not by class: the enums of the model are subclasses of str
-_converter.register_structure_hook_func(lambda kind: kind in (str, int, float, bool), _exact)
+# by class, since cattrs asks its own hooks for these classes before any predicate
+for _kind in (str, int, float, bool):
+    _converter.register_structure_hook(_kind, _exact)
+
+
+def _list_hook(kind: Any) -> Any:
+    """Take only a list: a text or a mapping can be iterated, too."""
+    read = list_structure_factory(kind, _converter)
+    return lambda value, _: read(_exact(value, list), kind)
+
+
+_converter.register_structure_hook_factory(lambda kind: getattr(kind, "__origin__", None) is list, _list_hook)
 
 
 def to_data(value: Any) -> Any:

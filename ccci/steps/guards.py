@@ -86,26 +86,33 @@ def known_good_kept(canonical: Canonical, run: Run) -> Iterator[None]:
     """
     canonical = run.canonical or canonical
     app, session = canonical.app, run.session
-    forked = begin(app, canonical, run)
+    put_back_whole = failed = False
 
     def put_back() -> None:
+        nonlocal put_back_whole
         steps = [lambda: drop_forks(app, session.run_id), lambda: remove_strangers(app, canonical)]
-        if not forked:
+        if app.domain not in session.forks:
             steps.append(lambda: restore_known_good(app, canonical))
-        with cleaned_up(*steps):
+        with cleaned_up(*steps, lambda: drop_scratch(session.run_id, app.recipe)):
             take_down(app)
+        put_back_whole = True
 
     def close() -> None:
-        how = prove(app, canonical, cheaply=forked)
+        if not put_back_whole:
+            return  # dirty, with its journal: that is how the next run knows what to put back
+        how = prove(app, canonical, cheaply=app.domain in session.forks)
         mark_idle(app, canonical)
-        run.known_good = attrs.evolve(run.known_good, digest_after=canonical.record.snapshot, proof=how)
-        run.known_good = attrs.evolve(run.known_good, after=canonical.known_good)
+        run.known_good = attrs.evolve(
+            run.known_good, after=canonical.known_good, digest_after=canonical.record.snapshot, proof=how
+        )
 
-    failed = True
     try:
-        with cleaned_up(put_back, lambda: drop_scratch(session.run_id, app.recipe), close):
+        with cleaned_up(put_back, close):
+            begin(app, canonical, run)
             yield
-        failed = False
+    except BaseException:
+        failed = True
+        raise
     finally:
         run.summary.append(_words(run, canonical, failed=failed))
 
@@ -120,12 +127,8 @@ def _words(run: Run, canonical: Canonical, *, failed: bool) -> str:
 
 
 @step("marking {0.domain} dirty, forking its volumes")
-def begin(app: App, canonical: Canonical, run: Run) -> bool:
-    """Write down that this run is about to change the canonical, and fork its volumes if it can.
-
-    Returns:
-        Whether the run works on forks.
-    """
+def begin(app: App, canonical: Canonical, run: Run) -> None:
+    """Write down that this run is about to change the canonical, and fork its volumes if it can."""
     session = run.session
     before = canonical.record
     run.known_good = KnownGoodChange(before=before.version, digest_before=before.snapshot)
@@ -135,7 +138,7 @@ def begin(app: App, canonical: Canonical, run: Run) -> bool:
         if canonical.manifest.volumes:
             session.say("forks are off: the run works on the volumes, known-good is restored from its snapshot")
         write_journal(session, app, forked=False)
-        return False
+        return
     labels = {APP_LABEL: app.domain, RUN_LABEL: session.run_id}
     try:
         session.perform(probe_overlay, session.run_id, labels=labels, fence=session.fence(app))
@@ -145,11 +148,10 @@ def begin(app: App, canonical: Canonical, run: Run) -> bool:
             keep=True,
         )
         write_journal(session, app, forked=False)
-        return False
+        return
     volumes = {key: record.volume for key, record in canonical.manifest.volumes.items()}
     session.perform(fork_volumes, volumes, run_id=session.run_id, labels=labels, fence=session.fence(app))
     session.forks[app.domain] = {key: fork_name(session.run_id, key) for key in volumes}
-    return True
 
 
 @contextmanager
