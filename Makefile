@@ -46,8 +46,8 @@ format: bootstrap ## let ruff write the files as it wants them
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-bench: bootstrap ## measure, on a lab of its own
-	@$(BIN)/pytest tests/bench -q -p no:xdist --no-header
+bench: bootstrap ## measure on a lab of its own; write docs/benchmarks.md
+	@$(BIN)/python -m bench.run
 
 lock: bootstrap ## renew requirements/*.lock from pyproject.toml
 	@scripts/lock
