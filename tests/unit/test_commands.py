@@ -18,7 +18,7 @@ from ccci.commands import docker, files, git
 from ccci.commands.lock import Fence, fenced
 from ccci.commands.shell import all_of, argv, command, pipe, quote
 
-_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30)
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 _WORDS = st.lists(_TEXT, min_size=1, max_size=4)
 ECHO = ("printf", "%s\\0")
 NASTY = ["", "'", '"', "$(id)", "`id`", "a b", "*", "~", "\n", "\\", ";", "&&", "-n", "!x", "ü\u202e", "'\"'\"'"]
