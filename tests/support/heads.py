@@ -73,6 +73,13 @@ def never_healthy(tree: Tree) -> None:
         fails_how(service, "pause")
 
 
+def never_healthy_and_rude(tree: Tree) -> None:
+    """Serve, with a health check that never passes, and end with exit code 5 when told to stop."""
+    never_healthy(tree)
+    with app(tree) as service:
+        service["command"] = ["sh", "-c", "trap 'exit 5' TERM QUIT; sleep 60 & wait"]
+
+
 def deletes_content(tree: Tree) -> None:
     """Delete all data at the start, then serve nothing."""
     with app(tree) as service:

@@ -19,7 +19,7 @@ find /root/.abra/servers -name '*{tag}*' -printf 'env %f\\n'
 find /var/lib/ci-warm/cold -name '*{tag}*' -printf 'cold %f\\n' 2>/dev/null
 find {home} ! -name 'lock' ! -name 'work.lock' ! -name 'holder' ! -name owner -printf 'warm %P\\n' 2>/dev/null
 grep -rlsF -- {tag} /var/lib/ci-warm/scratch | cut -d/ -f1-6 | sort -u | sed 's/^/scratch /'
-find /srv/git /root/.abra/recipes -maxdepth 1 -name '*{tag}*' -printf 'repository %f\\n'
+find /srv/git /root/.abra/recipes -maxdepth 1 -type d -name '*{tag}*' -printf 'repository %f\\n'
 ps -eo args | grep '[c]cci-lock' | grep -F -- {tag} | sed 's/^/process /'
 true
 """
@@ -53,6 +53,11 @@ def _name(item: dict[str, Any]) -> str:
 def folder_of(recipe: LabRecipe, volume: str) -> str:
     """Return where a volume's data lie."""
     return recipe.host.sh(f"docker volume inspect -f '{{{{.Mountpoint}}}}' {volume}")
+
+
+def digest_of(recipe: LabRecipe, volume: str) -> str:
+    """Return the digest of a volume's data."""
+    return recipe.host.sh(_TAR.format(folder=folder_of(recipe, volume)))
 
 
 def photograph(recipe: LabRecipe) -> str:
@@ -90,7 +95,7 @@ class KnownGood:
         assert recipe.host.sh(f"cat {folder}/{MARKER}") == self.marker
         assert photograph(recipe) == self.photograph
         for volume in recipe.manifest()["volumes"].values():
-            digest = recipe.host.sh(_TAR.format(folder=folder_of(recipe, volume["volume"])))
+            digest = digest_of(recipe, volume["volume"])
             assert digest == volume["digest"], f"{volume['volume']} is not what the manifest says"
         assert census(recipe) == self.census
         assert recipe.host.sh(f"flock -n {recipe.home}/lock echo free") == "free"
