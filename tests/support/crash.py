@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from tests.support.running import Running, clean_environment, python_program
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.support.host import LabHost
     from tests.support.recipe import LabRecipe
-    from tests.support.running import Done, Running
+    from tests.support.running import Done
 
 _HOLD_TEST = '''"""A test that waits while a file lies beside it, with a process of its own as browsers are."""
 
@@ -129,7 +132,7 @@ def cut(recipe: LabRecipe) -> None:
 
 
 _FREEZE = """
-exec 8>>{home}/work.lock 2>/dev/null || {{ mkdir -p {home}; exec 8>>{home}/work.lock; }}
+mkdir -p {home}; cd {home}; exec 8>>work.lock
 i=0; until {condition}; do i=$((i+1)); [ $i -lt 30000 ] || exit 1; sleep 0.003; done
 flock 8; touch {mark}.frozen; until [ -e {mark}.thaw ]; do sleep 0.05; done; rm -f {mark}.*
 """
@@ -137,7 +140,7 @@ flock 8; touch {mark}.frozen; until [ -e {mark}.thaw ]; do sleep 0.05; done; rm 
 
 @contextmanager
 def frozen_when(recipe: LabRecipe, condition: str) -> Iterator[Callable[[], None]]:
-    """Let no run change the canonical any more from the moment that a shell condition holds on the host.
+    """Let no run change the canonical any more from the moment that a shell condition holds in its folder.
 
     Gives a function that waits for that moment. A command that is under way then is let to its end.
     """
@@ -158,8 +161,16 @@ def frozen_when(recipe: LabRecipe, condition: str) -> Iterator[Callable[[], None
 def engine(home: Path, name: str, *words: str) -> str:
     """Run a docker command in the engine that a lab's container runs in."""
     host = json.loads((home / "labs" / name / "lab.json").read_text("utf-8"))["engine"]
-    done = subprocess.run(
-        ["docker", *(["--host", host] if host else []), *words], capture_output=True, text=True, check=False, timeout=60
-    )
+    argv = ["docker", *(["--host", host] if host else []), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, f"{words}\n{done.stderr}"
     return done.stdout.strip()
+
+
+def bring_up(host: LabHost) -> Done:
+    """Run `ccci lab up`, as often as one likes."""
+    env = clean_environment({"CCCI_HOME": str(host.home)})
+    run = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None)
+    done = run.finish(900)
+    assert done.code == 0, done.all
+    return done

@@ -1,0 +1,127 @@
+"""Cold runs that die while they replace known-good: it is the old one or the new one, whole, at every instant."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.crash import frozen_when, kill_hard
+from tests.support.recipe import KNOWN_GOOD, OLDER, LabRecipe
+from tests.support.truth import digest_of
+
+if TYPE_CHECKING:
+    from tests.support.host import LabHost
+    from tests.support.recipe import Tree
+
+# Said by the run, or seen in the canonical's folder on the host (with the released version for {0}).
+SAID = {"brought-up": "bringing canonical ", "gated": "waiting until warm-", "undeployed": "undeploying warm-"}
+SEEN = {
+    "archived": "[ -s snapshot.new/content.tar.zst ]",
+    "described": "[ -e snapshot.new/manifest.json ]",
+    "swapped": "grep -qsF '{0}' snapshot/manifest.json",
+    "recorded": "grep -qsF '{0}' canonical.json",
+}
+POINTS = [*SAID, *SEEN]
+
+
+def enrolled(lab: LabHost) -> LabRecipe:
+    """Return a new recipe whose cold runs are short: they install, and promote."""
+    recipe = LabRecipe(lab, f"z{uuid.uuid4().hex[:3]}")
+    recipe.enrol()
+    meta = recipe.enrolments / recipe.name / "recipe_meta.toml"
+    meta.write_text('stages = ["install"]\n' + meta.read_text("utf-8"), "utf-8")
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def moving(lab: LabHost) -> LabRecipe:
+    """A recipe with known-good, which the tests move."""
+    recipe = enrolled(lab)
+    cold(recipe)
+    assert recipe.record()["version"] == KNOWN_GOOD
+    return recipe
+
+
+def cold(recipe: LabRecipe) -> str:
+    """Run the cold lane to its green end and return its summary."""
+    done = recipe.ccci("play", "cold", "--recipe", recipe.name)
+    assert done.code == 0, done.all
+    return done.summary
+
+
+def kill_at(recipe: LabRecipe, point: str, version: str) -> None:
+    """Kill a cold run at a point of its promotion."""
+    words = ("play", "cold", "--recipe", recipe.name)
+    if point in SAID:
+        run = recipe.start(*words)
+        run.wait_for(SAID[point], 120)
+        kill_hard(run)
+        return
+    with frozen_when(recipe, SEEN[point].format(version)) as wait:
+        run = recipe.start(*words)
+        wait()
+        kill_hard(run)
+
+
+def assert_whole(recipe: LabRecipe, *versions: str) -> None:
+    """Check that known-good is one of these versions, that all parts say so, and that the data are its."""
+    verified = recipe.ccci("canonical", "verify", recipe.name)
+    assert verified.code == 0, verified.all
+    record, manifest = recipe.record(), recipe.manifest()
+    assert record["status"] == "idle"
+    assert record["version"] in versions
+    for part in (record, manifest):
+        commit = recipe.host.sh(f"git -C /srv/git/{recipe.name}.git rev-parse '{record['version']}^{{commit}}'")
+        assert (part["version"], part["commit"]) == (record["version"], commit)
+    for volume in manifest["volumes"].values():
+        assert digest_of(recipe, volume["volume"]) == volume["digest"]
+    left = recipe.host.sh(f"ls {recipe.home} | grep -E 'snapshot.|journal' || true")
+    assert not left, left
+
+
+def assert_usable(recipe: LabRecipe) -> None:
+    """Check that a quick run against known-good is green."""
+    done = recipe.quick(OLDER)
+    assert done.code == 0, done.all
+
+
+def release(recipe: LabRecipe, number: int) -> str:
+    """Release a new version at the recipe's origin and return it."""
+    version = f"1.{number}.0+1.26.3"
+
+    def edit(tree: Tree) -> None:
+        tree["compose.yml"] = tree["compose.yml"].replace(KNOWN_GOOD, version)
+
+    commit = recipe.stage(edit)
+    name = "-c user.name=lab -c user.email=lab@lab.test"
+    recipe.host.sh(f"git -C /srv/git/{recipe.name}.git {name} tag -a -m released '{version}' {commit}")
+    return version
+
+
+@pytest.mark.xdist_group("promotion")
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_promotion(moving: LabRecipe, point: str) -> None:
+    """A run killed at this point of a promotion leaves old or new known-good whole, and the next one ends the job."""
+    old = moving.record()["version"]
+    new = release(moving, 20 + POINTS.index(point))
+    kill_at(moving, point, new)
+    assert_whole(moving, *([new] if point == "recorded" else [old, new]))
+    assert_usable(moving)
+    summary = cold(moving)
+    assert f"known-good is now {new}" in summary or f"known-good UNCHANGED ({new})" in summary, summary
+    assert_whole(moving, new)
+
+
+@pytest.mark.parametrize("point", ["brought-up", "described", "swapped", "recorded"])
+def test_killed_seed(lab: LabHost, point: str) -> None:
+    """A run killed at this point of the first promotion leaves no known-good or all of it; the next one seeds it."""
+    recipe = enrolled(lab)
+    kill_at(recipe, point, KNOWN_GOOD)
+    if point == "recorded":
+        assert_whole(recipe, KNOWN_GOOD)
+    summary = cold(recipe)
+    assert "was interrupted" in summary or "died before" in summary or point == "recorded", summary
+    assert_whole(recipe, KNOWN_GOOD)
+    assert_usable(recipe)
