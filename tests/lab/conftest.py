@@ -42,7 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
 def _up(host: LabHost) -> None:
     with (host.home / "up").open("a") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
-        if mark.tell():
+        if mark.seek(0, os.SEEK_END):  # somebody has started it while we waited
             return
         env = clean_environment({"CCCI_HOME": str(host.home)})
         done = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None).finish(
