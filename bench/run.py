@@ -60,7 +60,7 @@ def measure(target: Target, runs: Runs, parts: frozenset[str]) -> list[Section]:
                 sections.append(calls[name]())
                 click.echo(terminal(sections[-1]) + "\n")
     finally:
-        volumes.empty(target, made)
+        volumes.empty(target)
     return sections
 
 

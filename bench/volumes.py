@@ -12,6 +12,7 @@ from bench.target import SCRATCH, Target
 from ccci.commands import archive, docker
 from ccci.commands.docker import RUN_LABEL
 from ccci.commands.shell import argv, quote
+from ccci.facts.docker import Volumes
 from ccci.model.canonical import Manifest, VolumeRecord
 from ccci.operations.volume import (
     fork_name,
@@ -69,16 +70,18 @@ def data_at(target: Target, volume: str) -> PurePosixPath:
 
 
 def fill(target: Target, sizes: Sequence[int]) -> None:
-    """Make the volumes and their data."""
+    """Make the volumes and their data; what a benchmark that died has left goes first."""
+    empty(target)
     for size in sizes:
         target.shell(quote(docker.volume_create(volume_of(size), labels={})))
         target.shell(quote(argv("python3", "-c", _FILL, data_at(target, volume_of(size)), size)))
-    target.shell("sync -f " + str(SCRATCH))
+    target.shell(f"sync -f {SCRATCH}")
 
 
-def empty(target: Target, sizes: Sequence[int]) -> None:
-    """Remove the volumes."""
-    target.session.perform(remove_volumes, [volume_of(size) for size in sizes])
+def empty(target: Target) -> None:
+    """Remove every volume of the benchmark, forks before what they are mounted from."""
+    mine = [name for name in target.session.read(Volumes) if name.startswith("ccci-bench")]
+    target.session.perform(remove_volumes, sorted(mine, reverse=True))
 
 
 def _clock(call: Callable[[], Any]) -> tuple[float, Any]:
