@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import gevent
+from gevent.lock import RLock
 from paramiko.ssh_exception import SSHException
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.connectors.ssh import SSHConnector
@@ -43,6 +44,7 @@ class CcciConnector(SSHConnector):
     """SSH with a pulse. Data keys beside pyinfra's: ccci_keepalive, ccci_dead_after (seconds)."""
 
     _watchdog: Any = None
+    losses = 0  # how often the connection was lost while something was under way
     _dead: str = ""
 
     @override
@@ -50,6 +52,12 @@ class CcciConnector(SSHConnector):
     def make_names_data(name: str) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
         """Yield the host's name and data for `@ccci/<name>`."""
         yield f"@ccci/{name}", {"ssh_hostname": name}, []
+
+    @property
+    def _connecting(self) -> RLock:
+        """One greenlet at a time connects; tests and their proxy ask at the same time as the run."""
+        lock: RLock = self.host.connector_data.setdefault("ccci_connecting", RLock())
+        return lock
 
     @property
     def reconnected(self) -> list[Callable[[], None]]:
@@ -116,6 +124,10 @@ class CcciConnector(SSHConnector):
         Raises:
             HostUnreachable: it stayed away; later calls fail at once with the same error.
         """
+        with self._connecting:
+            self._ensure_connected()
+
+    def _ensure_connected(self) -> None:
         if self.client is not None and self._transport().is_active():
             return
         if self._dead:
@@ -183,6 +195,7 @@ class CcciConnector(SSHConnector):
         return code, CommandOutput(lines)
 
     def _lost(self, error: Exception | None) -> ConnectionLost:
+        self.losses += 1
         with contextlib.suppress(Exception):  # a channel can be refused by a connection that still stands
             self._transport().close()
         return ConnectionLost(f"the SSH connection to {self._name} was lost{f': {error}' if error else ''}")

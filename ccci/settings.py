@@ -100,6 +100,10 @@ class Settings:
         default=30.0,
         metadata=_about("seconds until a silent connection counts as lost", seconds(0.1), "CCCI_DEAD_AFTER"),
     )
+    test_timeout: float = attrs.field(
+        default=900.0,
+        metadata=_about("seconds that the tests of one stage may take", seconds(1), "CCCI_TEST_TIMEOUT"),
+    )
 
     def get_host(self, name: str | None = None) -> Host:
         """Look up a host.

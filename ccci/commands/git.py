@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from ccci.commands.shell import Argv, argv, pipe, quote
+from ccci.commands.shell import Argv, argv, quote
 
-TREE_LIMIT = 20 * 1024 * 1024  # bytes of a recipe's tree as tar; recipes have some 100 kB
+TREE_LIMIT = 20 * 1024 * 1024  # bytes of a recipe's plain files together; recipes have some 100 kB
 _SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", "-c", "gc.auto=0")
 
 
@@ -46,14 +46,22 @@ def resolve(repo: PurePosixPath, ref: str) -> str:
     return " || ".join(quote(git(repo, "rev-parse", "-q", "--verify", "--end-of-options", name)) for name in tries)
 
 
+_TREE = """
+set -o pipefail
+list=$(mktemp); trap 'rm -f "$list"' EXIT
+"$@" ls-tree -r -z --full-tree "$COMMIT" >"$list" && base64 -w0 "$list" && echo &&
+tr '\\0' '\\n' <"$list" | awk '$2 == "blob" && $1 ~ /^100/ {print $3}' | "$@" cat-file --batch |
+head -c "$LIMIT" | gzip -1 | base64 -w0
+"""
+
+
 def tree(repo: PurePosixPath, commit: str) -> str:
-    """Print the whole tree of a commit: tar, gzip, base64, at most TREE_LIMIT bytes of tar and some more."""
-    return pipe(
-        git(repo, "archive", "--format=tar", commit),
-        argv("head", "-c", TREE_LIMIT + 10240),
-        argv("gzip", "-1"),
-        argv("base64", "-w0"),
-    )
+    """Print a commit's tree: its listing, then every plain file's object, both in base64.
+
+    Read object by object: `git archive` would obey what the recipe's own .gitattributes leave out or rewrite.
+    """
+    variables = (f"COMMIT={commit}", f"LIMIT={TREE_LIMIT}")
+    return quote(argv("env", *variables, "bash", "-c", _TREE, "ccci-tree", *git(repo)))
 
 
 def worktree_add(repo: PurePosixPath, path: PurePosixPath, commit: str) -> Argv:

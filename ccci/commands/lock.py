@@ -35,20 +35,22 @@ home=$1 run=$2 who=$3 wait=$4
 mkdir -p "$home" && cd "$home" && exec 9>>lock || exit 1
 busy() {{ echo {BUSY}; cat holder 2>/dev/null; exit 0; }}
 if [ "$(cat owner 2>/dev/null)" = "$run" ]; then
-  printf %s "$run" >claim
+  echo "$$ $run" >claim
   if old=$(cat holder.pid 2>/dev/null) && grep -qsF -- "$run" "/proc/$old/cmdline"; then kill "$old"; fi
 fi
 flock -w "$wait" 9 || busy
 if [ -e journal.json ] && [ "$(cat owner 2>/dev/null)" != "$run" ]; then
   i=0
   while [ $i -lt {int(GRACE / 0.1)} ]; do
-    [ -e claim ] && [ "$(cat claim)" = "$(cat owner 2>/dev/null)" ] && busy
+    if [ -e claim ] && read -r pid claimant <claim && [ -d "/proc/$pid" ]; then
+      if [ "$claimant" = "$(cat owner 2>/dev/null)" ]; then busy; fi
+    fi
     i=$((i + 1)); sleep 0.1
   done
 fi
-rm -f claim
+rm -f claim released
 printf %s "$run" >owner.new && mv owner.new owner && printf '%s' "$who" >holder && echo $$ >holder.pid || exit 1
-echo {LOCKED}; cat >/dev/null; rm -f holder.pid
+echo {LOCKED}; cat >/dev/null 9>&-; rm -f holder.pid; touch released
 """
 
 
@@ -83,11 +85,15 @@ def fenced(words: Sequence[str] | str, fence: Fence | None) -> str:
 
 
 _LOOK = """
-inode=$(stat -c %i "$1/lock" 2>/dev/null) || { echo free; exit 0; }
-if grep -q "FLOCK .*:$inode " /proc/locks; then echo held; cat "$1/holder" 2>/dev/null; else echo free; fi
+inode=$(stat -c %i "$1/lock" 2>/dev/null) || { echo "free 999999999"; exit 0; }
+if grep -q "FLOCK .*:$inode " /proc/locks; then echo held; cat "$1/holder" 2>/dev/null
+else at=$(stat -c %Y "$1/released" 2>/dev/null) || at=0; echo "free $(($(date +%s) - at))"; fi
 """
 
 
 def look(home: PurePosixPath) -> str:
-    """Print `held` and who holds the lock, or `free`; without taking it, which would get in a run's way."""
+    """Print `held` and who holds the lock, or `free` and for how many seconds, as far as its holder could tell.
+
+    The lock is not taken for that: it would get in a run's way.
+    """
     return quote(argv("sh", "-c", _LOOK, "ccci-look", home))

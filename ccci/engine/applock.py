@@ -55,7 +55,9 @@ class AppLock:
         """
         owner = self._owner()
         if owner != self.fence.run_id:
-            raise Fenced(f"run {owner} took {self._app.domain} over while the connection was lost")
+            raise Fenced(
+                f"run {owner or 'of somebody else'} took {self._app.domain} over while the connection was lost"
+            )
         self.take(wait=GRACE + 3)
         self._tell(f"the SSH connection was lost; it is back, and so is the lock of {self._app.domain}")
 

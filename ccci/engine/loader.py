@@ -74,7 +74,7 @@ def prepare(session: Session, context: Context, made: Playbook) -> Run:
     request = context.request
     recipe = find_recipe(request.recipe, context.settings.recipes)
     if not request.dry_run:
-        for done in recover_cold_apps(session):
+        for done in recover_cold_apps(session, recipe.name):
             session.say(done, keep=True)
     fetch_recipe(session, recipe.name, request)
     source = read_source(session, recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import attrs
 import gevent
 from gevent.subprocess import DEVNULL, PIPE, STDOUT, Popen
 
-from ccci.errors import CcciError
+from ccci.errors import CcciError, TestsFailed
 from ccci.model import codec
 from ccci.model.run import StageStatus, TestCase
 from ccci.testing.context import CONTEXT_VARIABLE, REPORT, Call, Reply, TestContext
@@ -69,25 +70,47 @@ class Tester:
         )
         theirs.close()
 
-    def run(self, context: TestContext, answer: Callable[[Call], Reply], tell: Callable[[str], None]) -> Outcome:
+    def run(
+        self, context: TestContext, answer: Callable[[Call], Reply], tell: Callable[[str], None], *, limit: float
+    ) -> Outcome:
         """Run the tests and collect how each ended.
 
         Args:
             context: what the tests are told.
             answer: answers what tests ask of the host.
             tell: called with every line that pytest prints.
+            limit: seconds after which they count as hanging.
+
+        Raises:
+            TestsFailed: they did not end in time.
         """
         output: Any = self._process.stdout
         tests: list[TestCase] = []
-        talk = gevent.spawn(_talk, self._socket, context, answer, tests)
+        lines: list[str] = []
+        talk: Any = gevent.spawn(_talk, self._socket, context, answer, tests)
+        end_children: Any = gevent.spawn(self._end_children)
         try:
-            lines = [_line(raw, tell) for raw in output]
-            code = self._process.wait()
-            talk.join(timeout=5)
+            with gevent.Timeout(limit):
+                lines.extend(_line(raw, tell) for raw in output)
+                code = self._process.wait()
+                talk.join(timeout=5)
+        except gevent.Timeout:
+            raise TestsFailed(
+                f"{context.stage}: the tests did not end within {limit:g} s",
+                hint="mend the test that hangs, or raise `test_timeout` in the settings",
+                detail="\n".join(lines[-15:]),
+            ) from None
         finally:
-            talk.kill()
+            gevent.killall([talk, end_children])
             self.close()
         return Outcome(tests, code, "\n".join(lines[-30:]))
+
+    def _end_children(self) -> None:
+        """End what outlives pytest: a child of a test that keeps its output open would hold the run."""
+        self._process.wait()
+        gevent.sleep(1.0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process, if it still runs, with all that it started."""

@@ -10,7 +10,7 @@ from pyinfra.api import StringCommand
 from typing_extensions import override
 
 from ccci.commands import docker
-from ccci.commands.shell import all_of, argv
+from ccci.commands.shell import all_of, argv, quote
 from ccci.facts.base import HostFact
 from ccci.model.stack import StackState, read_stack
 
@@ -66,19 +66,22 @@ class StackLeftovers(HostFact[Leftovers]):
     @override
     def command(self, stack: str) -> StringCommand:
         """Args: stack: its name."""
-        self.prefix = f"{stack}_"
+        self.stack = stack
         containers = docker.filtered("/containers/json", label=[f"{docker.NAMESPACE}={stack}"]) + "&all=true"
         networks = docker.of_stack("/networks", stack)
         paths = docker.of_stack("/services", stack), containers, networks, "/volumes", "/secrets", "/configs"
         return self.shell(docker.get(*paths))
+
+    def _is_mine(self, item: Any) -> bool:
+        labels = item.get("Labels") or item.get("Spec", {}).get("Labels") or {}
+        return _named(item).startswith(f"{self.stack}_") or labels.get(docker.NAMESPACE) == self.stack
 
     @override
     def parse(self, lines: list[str]) -> Leftovers:
         services, containers, networks, volumes, secrets, configs = _answers(lines, 6)
 
         def mine(items: Any) -> tuple[str, ...]:
-            names = sorted(_named(item) for item in items or [])
-            return tuple(name for name in names if name.startswith(self.prefix))
+            return tuple(sorted(_named(item) for item in items or [] if self._is_mine(item)))
 
         return Leftovers(
             services=tuple(sorted(_named(s) for s in services)),
@@ -132,6 +135,24 @@ class Secrets(HostFact[dict[str, dict[str, str]]]):
     def parse(self, lines: list[str]) -> dict[str, dict[str, str]]:
         [data] = _answers(lines, 1)
         return {s["Spec"]["Name"]: s["Spec"].get("Labels") or {} for s in data}
+
+
+class FailedHealthcheck(HostFact["str | None"]):
+    """What a container's failing healthcheck printed last; None if it has none, or it did not fail."""
+
+    @override
+    def command(self, container: str) -> StringCommand:
+        """Args: container: its id; one that is gone counts as one without a healthcheck."""
+        return self.shell(f"{{ {quote(docker.get(f'/containers/{container}/json'))} 2>/dev/null || echo '{{}}'; }}")
+
+    @override
+    def parse(self, lines: list[str]) -> str | None:
+        data = json.loads(next((line for line in lines if line.startswith("{")), "{}"))
+        health = (data.get("State") or {}).get("Health") or {}
+        looks = [look for look in health.get("Log") or [] if look.get("ExitCode")]
+        if health.get("Status") != "unhealthy" and not looks:
+            return None
+        return str(looks[-1].get("Output") or "").strip() if looks else ""
 
 
 class Image(HostFact[bool]):

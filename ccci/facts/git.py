@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-import tarfile
 from pathlib import PurePosixPath
 
 import attrs
@@ -76,14 +75,21 @@ class Tree(HostFact[dict[str, bytes]]):
 
     @override
     def parse(self, lines: list[str]) -> dict[str, bytes]:
-        data = gzip.decompress(base64.b64decode("".join(lines), validate=True))
+        listing, objects = (base64.b64decode(line, validate=True) for line in lines)
+        stream = io.BytesIO(gzip.decompress(objects))
         files: dict[str, bytes] = {}
-        try:
-            with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-                for member in tar:
-                    handle = tar.extractfile(member) if member.isfile() else None
-                    if handle is not None:
-                        files[member.name] = handle.read()
-        except tarfile.TarError as error:
-            raise ValueError(f"a tree of more than {git.TREE_LIMIT} bytes, or damaged: {error}") from error
+        for entry in listing.split(b"\0")[:-1]:
+            about, _, name = entry.partition(b"\t")
+            mode, kind, _ = about.split()
+            if kind == b"blob" and mode.startswith(b"100"):
+                files[name.decode("utf-8", "surrogateescape")] = _object(stream)
         return files
+
+
+def _object(stream: io.BytesIO) -> bytes:
+    """Read one object of `git cat-file --batch`: a line with its size, its content, a new line."""
+    size = int(stream.readline().split()[2])
+    content = stream.read(size + 1)
+    if len(content) != size + 1:
+        raise ValueError(f"the recipe's files are more than {git.TREE_LIMIT} bytes")
+    return content[:-1]

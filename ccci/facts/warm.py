@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+import attrs
 from pyinfra.api import StringCommand
 from typing_extensions import override
 
@@ -127,8 +128,16 @@ class ChangedSince(HostFact[tuple[str, ...]]):
         return tuple(line for line in lines if line)
 
 
-class LockHolder(HostFact["str | None"]):
-    """Who holds an app's lock, in words; None if nobody does."""
+@attrs.frozen
+class LockState:
+    """An app's lock: who holds it, or for how many seconds it has been free."""
+
+    holder: str | None
+    free_for: float = 0.0
+
+
+class Lock(HostFact[LockState]):
+    """Who holds an app's lock, if anybody does."""
 
     @override
     def command(self, home: PurePosixPath) -> StringCommand:
@@ -136,12 +145,13 @@ class LockHolder(HostFact["str | None"]):
         return self.shell(f"{{ {lock.look(home)} || true; }}")
 
     @override
-    def parse(self, lines: list[str]) -> str | None:
-        if lines[0] == "free":
-            return None
-        if lines[0] != "held":
+    def parse(self, lines: list[str]) -> LockState:
+        word, _, seconds = lines[0].partition(" ")
+        if word == "free":
+            return LockState(None, float(seconds))
+        if word != "held":
             raise ValueError(lines[0])
-        return "\n".join(lines[1:]).strip()
+        return LockState("\n".join(lines[1:]).strip())
 
 
 class Exists(HostFact[bool]):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterable, Mapping
 
 import attrs
 
 from ccci.errors import ComposeError
 from ccci.model import abra, envfile
 from ccci.model.app import App
-from ccci.model.compose import Compose
+from ccci.model.compose import Compose, ResourceDef
 from ccci.model.envfile import SecretSpec
 from ccci.model.overrides import extra_compose, host_mode_ports
 from ccci.model.run import Release
@@ -33,7 +34,7 @@ class Place:
     Attributes:
         app: the app.
         env: the values of its env file.
-        forks: real volume names by volume key, for a run that works on forks.
+        forks: the fork's name by the volume's name, for a run that works on forks.
         dnsrr: whether the host's kernel lacks IPVS (see the design, section 6).
         chaos: whether a commit rather than a released version is deployed.
     """
@@ -58,7 +59,7 @@ class Deployment:
         extra: text of the compose file that ccci adds.
         inputs: digest of all of it, kept as a label so that a second deploy can see it is done.
         secrets: real names of the swarm secrets that it needs, with how to make them.
-        rewrites: compose files that the worktree must have in another form, by name.
+        rewrites: the compose files as they were read, or with host-mode ports: what is checked is what is deployed.
     """
 
     place: Place
@@ -135,27 +136,42 @@ def plan(files: Files, release: Release, place: Place) -> Deployment:
     compose = Compose.load(texts, env)
     if faults := compose.resource_name_faults(place.app.stack):
         raise ComposeError("; ".join(faults), hint="shorten the name, or the domain")
-    forks = {key: name for key, name in place.forks.items() if key in compose.volumes}
+    real = compose.volume_names(place.app.stack)
+    forks = {key: place.forks[name] for key, name in real.items() if name in place.forks}
+    _refuse_outside(compose, files)
     labels = _labels(place, release)
     labels[INPUTS_LABEL] = _digest(release, names, env, {**labels, **forks})
     extra = extra_compose(
         compose, stack=place.app.stack, labels=labels, forks=forks, dnsrr=place.dnsrr, version=compose.version
     )
     secrets = _secrets(files, compose, env, place.app)
-    rewrites = _rewrites(texts, env) if place.dnsrr else {}
+    rewrites = dict(host_mode_ports(texts, env) if place.dnsrr else texts)
     return Deployment(place, release, names, env, compose, extra, labels[INPUTS_LABEL], secrets, rewrites)
-
-
-def _rewrites(texts: list[tuple[str, str]], env: Mapping[str, str]) -> dict[str, str]:
-    """Return the compose files whose published ports must be in host mode where no IPVS is."""
-    changed = zip(texts, host_mode_ports(texts, env), strict=True)
-    return {name: new for (name, old), (_, new) in changed if new != old}
 
 
 def _labels(place: Place, release: Release) -> dict[str, str]:
     prefix = f"coop-cloud.{place.app.stack}"
     labels = {COMMIT_LABEL: release.commit, f"{prefix}.chaos": "true" if place.chaos else "false"}
     return {**labels, f"{prefix}.chaos-version": release.commit[:8]} if place.chaos else labels
+
+
+def _refuse_outside(compose: Compose, files: Files) -> None:
+    """Refuse files that docker would read from elsewhere on the host than the recipe's tree."""
+    named = {f"{kind} {key}": r.file for kind in ("config", "secret") for key, r in _resources(compose, kind) if r.file}
+    for name, service in compose.services.items():
+        env_files = service.raw.get("env_file") or []
+        for path in [env_files] if isinstance(env_files, str) else env_files:
+            named[f"service {name}: env_file {path}"] = str(path)
+    for what, path in named.items():
+        if posixpath.normpath(path) not in files:
+            raise ComposeError(
+                f"{what} wants the file {path!r}, which is no plain file of the recipe",
+                hint="name a file in the recipe's repository, relative to it; links are not followed",
+            )
+
+
+def _resources(compose: Compose, kind: str) -> Iterable[tuple[str, ResourceDef]]:
+    return (compose.configs if kind == "config" else compose.secrets).items()
 
 
 def _refuse_reserved(env: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ import attrs
 CRASHES_UNTIL_HOPELESS = 3
 _ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed")
 _DEAD = ("failed", "rejected")
+_ENDED = "complete"
 _UP = "running"
 
 
@@ -38,7 +39,10 @@ class Task:
 
 @attrs.frozen
 class StackService:
-    """One service of the stack as Swarm holds it."""
+    """One service of the stack as Swarm holds it.
+
+    `restart` is its restart condition: any, on-failure or none; `attempts` bounds it, 0 does not.
+    """
 
     id: str
     name: str
@@ -47,6 +51,13 @@ class StackService:
     replicas: int | None
     update_state: str
     update_message: str
+    restart: str = "any"
+    attempts: int = 0
+
+    @property
+    def may_end(self) -> bool:
+        """Whether a task that ended well has done its work: a job, not a server."""
+        return self.restart != "any"
 
 
 @attrs.frozen
@@ -94,11 +105,12 @@ class Health(Enum):
 
 @attrs.frozen
 class Judgement:
-    """An answer with its reason; `service` is the service to blame, if there is one."""
+    """An answer with its reason; `service` is the one to blame, `container` that of its task that died last."""
 
     health: Health
     reason: str
     service: str = ""
+    container: str = ""
 
 
 def judge(state: StackState, want: Wanted) -> Judgement:
@@ -123,7 +135,9 @@ def _judge_whole(state: StackState, want: Wanted) -> Judgement:
         if state.labels.get(label) != value:
             have = state.labels.get(label, "nothing")
             return _waiting(f"service app says {label}={have}, not {value}", "app")
-    newest = max((t.since for t in state.tasks if t.state == _UP), default=state.now)
+    if want.services.get("app", ("", 1))[1] == 0:
+        return _no("service app is scaled to 0 replicas, so nothing can answer", "app")
+    newest = max((t.since for t in state.tasks if t.state == _UP), default=0.0)
     if state.now - newest < want.settle:
         return _waiting(f"all services run; watching for {want.settle:g} s that they stay up")
     return Judgement(Health.READY, "all services run as asked")
@@ -132,14 +146,17 @@ def _judge_whole(state: StackState, want: Wanted) -> Judgement:
 def _judge_service(key: str, service: StackService, state: StackState, want: Wanted) -> Judgement:
     image, replicas = want.services[key]
     tasks = [t for t in state.tasks if t.service == service.id]
-    recent = [t for t in tasks if t.created >= want.since and t.state in _DEAD]
-    if hopeless := _hopeless(key, service, image, recent):
+    recent = [t for t in tasks if t.created >= want.since]
+    ended = [t for t in recent if t.state == _ENDED]
+    dead = [t for t in recent if t.state in _DEAD] + ([] if service.may_end else ended)
+    if hopeless := _hopeless(key, service, image, dead):
         return hopeless
     if bare(service.image) != bare(image):
         return _waiting(f"service {key} is at {bare(service.image)}, not {bare(image)}", key)
     if service.update_state in ("updating", "paused"):
         return _waiting(f"service {key}: update under way ({_newest_word(tasks)})", key)
     up = [t for t in tasks if t.state == _UP and t.desired == _UP and bare(t.image) == bare(image)]
+    up += [t for t in ended if service.may_end and bare(t.image) == bare(image)]
     wanted = replicas if replicas is not None else max(1, len({t.slot for t in tasks if t.desired == _UP}))
     if len(up) < wanted:
         return _waiting(f"service {key}: {len(up)} of {wanted} tasks run ({_newest_word(tasks)})", key)
@@ -151,18 +168,20 @@ def _judge_service(key: str, service: StackService, state: StackState, want: Wan
 
 def _hopeless(key: str, service: StackService, image: str, dead: list[Task]) -> Judgement | None:
     cause = cause_of(dead)
+    container = max(dead, key=lambda t: t.since).container if dead else ""
     if missing := next((t for t in dead if _no_image(t.error)), None):
         return _no(f"service {key}: image {bare(missing.image)} does not exist ({missing.error})", key)
     if service.update_state in _ROLLED_BACK:
         back = "" if bare(service.image) == bare(image) else f" to {bare(service.image)}"
-        return _no(f"service {key}: Swarm rolled the update back{back} by itself; cause: {cause}", key)
+        return _no(f"service {key}: Swarm rolled the update back{back} by itself; cause: {cause}", key, container)
     if service.update_state == "paused":
-        return _no(f"service {key}: Swarm paused the update; cause: {cause}", key)
-    by_slot: dict[str, int] = {}
-    for task in dead:
-        by_slot[task.slot] = by_slot.get(task.slot, 0) + 1
-    if by_slot and max(by_slot.values()) >= CRASHES_UNTIL_HOPELESS:
-        return _no(f"service {key}: crash loop, {max(by_slot.values())} tasks died; cause: {cause}", key)
+        return _no(f"service {key}: Swarm paused the update; cause: {cause}", key, container)
+    by_slot = [sum(t.slot == slot for t in dead) for slot in {t.slot for t in dead}]
+    deaths = max(by_slot, default=0)
+    if deaths and (service.restart == "none" or (service.attempts and deaths > service.attempts)):
+        return _no(f"service {key}: its task died and is not started again; cause: {cause}", key, container)
+    if deaths >= CRASHES_UNTIL_HOPELESS:
+        return _no(f"service {key}: crash loop, {deaths} tasks died; cause: {cause}", key, container)
     return None
 
 
@@ -173,6 +192,8 @@ def cause_of(dead: list[Task]) -> str:
     last = max(dead, key=lambda t: t.since)
     if "unhealthy" in last.error:
         return f"its healthcheck never passed ({last.error})"
+    if last.state == _ENDED:
+        return f"its task ended by itself with exit code {last.exit_code}"
     code = f", exit code {last.exit_code}" if last.exit_code else ""
     return f"{last.error or 'task ' + last.state}{code}"
 
@@ -193,8 +214,8 @@ def _waiting(reason: str, service: str = "") -> Judgement:
     return Judgement(Health.WAITING, reason, service)
 
 
-def _no(reason: str, service: str) -> Judgement:
-    return Judgement(Health.HOPELESS, reason, service)
+def _no(reason: str, service: str, container: str = "") -> Judgement:
+    return Judgement(Health.HOPELESS, reason, service, container)
 
 
 def bare(image: str) -> str:
@@ -220,6 +241,7 @@ def _service(data: Any) -> StackService:
     spec = data["Spec"]
     mode = spec.get("Mode") or {}
     update = data.get("UpdateStatus") or {}
+    restart = spec["TaskTemplate"].get("RestartPolicy") or {}
     return StackService(
         id=data["ID"],
         name=spec["Name"],
@@ -228,6 +250,8 @@ def _service(data: Any) -> StackService:
         replicas=(mode.get("Replicated") or {}).get("Replicas") if "Global" not in mode else None,
         update_state=update.get("State") or "",
         update_message=update.get("Message") or "",
+        restart=restart.get("Condition") or "any",
+        attempts=int(restart.get("MaxAttempts") or 0),
     )
 
 

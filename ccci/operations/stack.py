@@ -16,7 +16,7 @@ from ccci.commands.lock import Fence, fenced
 from ccci.commands.shell import all_of, argv, command, quote
 from ccci.errors import GateFailed, InfrastructureError
 from ccci.facts.base import read
-from ccci.facts.docker import Stack, StackLeftovers
+from ccci.facts.docker import FailedHealthcheck, Stack, StackLeftovers
 from ccci.facts.http import Served
 from ccci.model import envfile
 from ccci.model.deployment import INPUTS_LABEL, Deployment
@@ -121,13 +121,21 @@ def health_gate(
             host.noop(verdict.reason)
             return
         if verdict.health is Health.HOPELESS:
-            raise GateFailed(verdict.reason)
+            raise GateFailed(verdict.reason + _health_of(verdict.container))
         if verdict.reason != said:
             said = verdict.reason
             tell(said)
         if waited > health.timeout:
             raise GateFailed(f"not healthy within {health.timeout:g} s: {said}")
         gevent.sleep(POLL)
+
+
+def _health_of(container: str) -> str:
+    """Return what a dead container's healthcheck said, in words: Swarm itself does not say it."""
+    output = read(host, FailedHealthcheck, container=container) if container else None
+    if output is None:
+        return ""
+    return f"; its healthcheck did not pass{f': {output.splitlines()[-1][:200]}' if output else ''}"
 
 
 def _served(domain: str, health: HealthSettings, waited: float) -> Judgement:

@@ -31,8 +31,12 @@ from ccci.steps.head import read_files
 
 SECRET_LENGTH = 32  # characters, where the recipe names none
 LOG_LINES = 15
-_DAEMON_AWAY = ("Cannot connect to the Docker daemon", "error during connect", "rpc error")
-_DAEMON_AWAY = ("Cannot connect to the Docker daemon", "error during connect", "rpc error")
+_DAEMON_AWAY = (
+    "Cannot connect to the Docker daemon",
+    "error during connect",
+    "code = Unavailable",
+    "code = DeadlineExceeded",
+)
 
 
 @step("deploying {1.version} fresh at {0.domain}")

@@ -151,7 +151,7 @@ def begin(app: App, canonical: Canonical, run: Run) -> None:
         return
     volumes = {key: record.volume for key, record in canonical.manifest.volumes.items()}
     session.perform(fork_volumes, volumes, run_id=session.run_id, labels=labels, fence=session.fence(app))
-    session.forks[app.domain] = {key: fork_name(session.run_id, key) for key in volumes}
+    session.forks[app.domain] = {name: fork_name(session.run_id, key) for key, name in volumes.items()}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
 from ccci.errors import NotIdle, SnapshotBroken, UsageError
 from ccci.facts.docker import StackLeftovers
-from ccci.facts.warm import ArchiveDigests, Folder, LockHolder
+from ccci.facts.warm import ArchiveDigests, Folder, Lock
 from ccci.model.app import App
 from ccci.model.canonical import Canonical, CanonicalRecord, Status
 from ccci.model.run import Release
@@ -55,7 +55,7 @@ def list_canonicals(session: Session) -> list[Glance]:
         record = read_record(session, app) if app else None
         if app is not None and record is not None:
             running = session.read(StackLeftovers, stack=app.stack).running
-            glances.append(Glance(record, running, session.read(LockHolder, home=app.home)))
+            glances.append(Glance(record, running, session.read(Lock, home=app.home).holder))
     return glances
 
 
@@ -119,10 +119,11 @@ def seed(run: Run) -> CanonicalRecord:
         NotIdle: it is deployed.
     """
     with operated(run) as app:
-        record = known(run).record
+        record, manifest = known(run).record, known(run).manifest
+        keys = {volume.volume: key for key, volume in manifest.volumes.items()}
         _refuse_deployed(run.session, app)
         # no journal and not dirty: an interrupted seed must not end in a restore of what it replaces
-        return commit_known_good(app, Release(record.commit, record.version, released=True))
+        return commit_known_good(app, Release(record.commit, record.version, released=True), keys)
 
 
 def restore(run: Run) -> None:

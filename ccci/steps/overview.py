@@ -8,7 +8,7 @@ from ccci import paths
 from ccci.engine.session import Session
 from ccci.facts.docker import DockerEngine
 from ccci.facts.system import DiskSpace
-from ccci.facts.warm import Folder, LockHolder
+from ccci.facts.warm import Folder, Lock
 from ccci.model.app import App
 from ccci.model.canonical import Status
 from ccci.steps.operator import Glance, list_canonicals
@@ -60,7 +60,7 @@ def _canonical(glance: Glance, found: Overview) -> None:
 
 def _cold(session: Session, domain: str, found: Overview) -> None:
     app = App("", domain, paths.COLD / domain)
-    holder = session.read(LockHolder, home=app.home)
+    holder = session.read(Lock, home=app.home).holder
     if holder is not None:
         found.lines.append(f"cold app {domain}: {holder}")
         return

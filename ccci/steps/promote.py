@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 import attrs
@@ -92,10 +93,12 @@ def _promote_locked(run: Run, app: App) -> str:
     try:
         with cleaned_up(lambda: drop_scratch(session.run_id, app.recipe)):
             start_promotion(app, run)
-            env = session.deployments[app.domain].place.env
+            deployment = session.deployments[app.domain]
             health_gate(app, run)
             take_down(app)
-        record = commit_known_good(app, run.head)
+        keys = {name: key for key, name in deployment.volumes.items()}
+        record = commit_known_good(app, run.head, keys)
+        env = deployment.place.env
         session.perform(file_written, app.env_file, text=render(dict(env)), mode="0600", fence=session.fence(app))
     except BaseException:
         _undo(run, app)
@@ -129,11 +132,16 @@ def start_promotion(app: App, run: Run) -> None:
 
 
 @step("taking the snapshot of {0.domain}")
-def commit_known_good(app: App, release: Release) -> CanonicalRecord:
+def commit_known_good(app: App, release: Release, keys: Mapping[str, str]) -> CanonicalRecord:
     """Snapshot the undeployed canonical and make that known-good: the one place where it moves.
 
     Order of writes: new snapshot complete and read back; renamed into place, the old one beside it;
     canonical.json renamed into place: from here on the new known-good counts; the old snapshot goes.
+
+    Args:
+        app: the canonical's app, undeployed and locked.
+        release: what its data are of.
+        keys: the compose file's key of each volume, by the volume's name.
 
     Raises:
         SnapshotBroken: an archive does not read back as what was written, or the data changed meanwhile.
@@ -142,7 +150,7 @@ def commit_known_good(app: App, release: Release) -> CanonicalRecord:
     new, fence = snapshot_path(app).with_name("snapshot.new"), session.fence(app)
     mark = proof_mark(app).with_suffix(".new")
     session.perform(marked, mark, fence=fence)
-    records = take_snapshot(session, app, canonical_volumes(session, app), new)
+    records = take_snapshot(session, app, canonical_volumes(session, app, keys), new)
     manifest = Manifest(Manifest.SCHEMA, app.recipe, release.version, release.commit, utc_now(), records)
     if changed := session.read(ChangedSince, folders=list(volume_folders(session, manifest).values()), mark=mark):
         raise SnapshotBroken(f"{changed[0]} changed while {app.domain} was snapshotted")
@@ -165,10 +173,10 @@ def commit_known_good(app: App, release: Release) -> CanonicalRecord:
     return record
 
 
-def canonical_volumes(session: Session, app: App) -> dict[str, str]:
-    """Return the canonical's volumes by key: those under its stack's name."""
+def canonical_volumes(session: Session, app: App, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the canonical's volumes by key: `keys` has the compose file's key by volume name."""
     names = session.read(StackLeftovers, stack=app.stack).volumes
-    return {name.removeprefix(f"{app.stack}_"): name for name in names}
+    return {keys.get(name, name.removeprefix(f"{app.stack}_")): name for name in names}
 
 
 def take_snapshot(session: Session, app: App, volumes: dict[str, str], into: PurePosixPath) -> dict[str, VolumeRecord]:

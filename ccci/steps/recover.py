@@ -10,7 +10,7 @@ from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
 from ccci.errors import CcciError, InfrastructureError, SnapshotBroken
 from ccci.facts.docker import StackLeftovers, Volumes
-from ccci.facts.warm import ColdApps, Folder, LockHolder
+from ccci.facts.warm import ColdApps, Folder, Lock
 from ccci.model.app import App, canonical_app
 from ccci.model.canonical import Canonical, Journal, Manifest, Status
 from ccci.operations.recipe import no_worktrees
@@ -195,8 +195,10 @@ def tear_down(app: App, run_id: str) -> None:
     current().perform(removed, app.home)  # only now: its journal is how a failed tear-down is found again
 
 
-def recover_cold_apps(session: Session) -> list[str]:
+def recover_cold_apps(session: Session, recipe: str) -> list[str]:
     """Tear down cold apps whose run died; those of live runs are locked and left alone.
+
+    One of another recipe is left for a while: its run may only have lost its connection.
 
     Returns:
         What was done, a sentence each.
@@ -204,7 +206,10 @@ def recover_cold_apps(session: Session) -> list[str]:
     done = []
     for domain in session.read(ColdApps):
         app = App("", domain, paths.COLD / domain)
-        if session.read(LockHolder, home=app.home) is not None:
+        lock, journal = session.read(Lock, home=app.home), read_journal(session, app)
+        if journal is None or lock.holder is not None:
+            continue
+        if journal.recipe != recipe and lock.free_for < session.settings.dead_after * 2:
             continue
         try:
             done += _recover_cold_app(session, app)

@@ -14,7 +14,7 @@ from ccci.engine.proxy import AppProxy
 from ccci.engine.run import Run
 from ccci.engine.steps import step
 from ccci.engine.testrunner import Outcome
-from ccci.errors import CcciError, RecipeFailed, TestsFailed, UsageError
+from ccci.errors import CcciError, ConnectionLost, RecipeFailed, TestsFailed, UsageError
 from ccci.events import Output, StageEnded
 from ccci.facts.docker import Stack
 from ccci.model.app import App
@@ -79,7 +79,10 @@ def run_tests(app: App, name: str, run: Run) -> None:
     with AppProxy(session.connector, session.host_settings.base_domain) as proxy:
         context = _context(app, name, run, proxy.url)
         answer = functools.partial(_answer, app, run)
-        outcome = run.tester(name).run(context, answer, lambda line: session.send(Output(line)))
+        losses, limit = session.connector.losses, session.settings.test_timeout
+        outcome = run.tester(name).run(context, answer, lambda line: session.send(Output(line)), limit=limit)
+    if outcome.exit_code and session.connector.losses != losses:
+        raise ConnectionLost("the connection was lost while the tests ran, so their failure proves nothing")
     session.tests.extend(outcome.tests)
     _judge(name, outcome)
 
