@@ -76,9 +76,9 @@ def test_second_run_is_locked_out(kept: KnownGood) -> None:
         done = first.finish()
     assert_passed(done)
     assert second.code == third.code == 4, second.all
-    [verdict] = [line for line in second.summary.splitlines() if line.startswith("VERDICT")]
+    [said] = [line for line in second.out.splitlines() if line.startswith("ccci: ")]
     for words in (recipe.domain, "is locked by", done.result["run_id"], "(quick)", "since 20"):
-        assert words in verdict
+        assert words in said
         assert words in second.result["reason"]
         assert words in third.stderr
     assert (second.result["verdict"], second.result["exit_code"]) == ("errored", 4)

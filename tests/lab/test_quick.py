@@ -99,7 +99,7 @@ class Broken:
 BROKEN = {
     "answers-500": Broken(heads.answers_500, ("answers 500",), gate="15"),
     "crash-loop": Broken(heads.crash_loop, ("service app: crash loop", "exit code 7")),
-    "never-healthy": Broken(heads.never_healthy, ("service app", "its healthcheck never passed")),
+    "never-healthy": Broken(heads.never_healthy, ("service app", "exit code 0", "its healthcheck did not pass")),
     "never-healthy-rude": Broken(heads.never_healthy_and_rude, ("service app", "its healthcheck never passed")),
     "deletes-content": Broken(heads.deletes_content, ("answers 403",), gate="15"),
     "deletes-content-unforked": Broken(heads.deletes_content, ("answers 403",), fork="off", gate="15"),
