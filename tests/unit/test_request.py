@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ccci import errors
@@ -91,7 +93,7 @@ def test_every_error_has_its_code_in_the_drawing(kind: type[errors.CcciError]) -
 def _named(line: str) -> tuple[str, str] | None:
     """Return the error that a line of the drawing names and its exit code."""
     found = line.split()
-    pairs = zip(found, found[1:], strict=False)
+    pairs = itertools.pairwise(found)
     return next(((name, code) for name, code in pairs if hasattr(errors, name) and code[0].isdigit()), None)
 
 
