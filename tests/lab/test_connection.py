@@ -42,8 +42,14 @@ def assert_passed(done: Done) -> None:
     assert f"known-good UNCHANGED ({KNOWN_GOOD})" in done.summary
 
 
-@pytest.mark.parametrize("fork", ["auto", "off"])
-@pytest.mark.parametrize("moment", CUT_WHEN)
+@pytest.mark.parametrize(
+    ("moment", "fork"),
+    [
+        ("health", "auto"),
+        ("updating", "off"),
+        *((m, f) for m in ("undeploying", "putting-back") for f in ("auto", "off")),
+    ],
+)
 def test_run_outlives_its_connection(kept: KnownGood, moment: str, fork: str) -> None:
     """A run whose SSH session is killed at this moment connects again, says so and passes."""
     run = start(kept.recipe, env={"CCCI_FORK": fork})
