@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ccci import errors
 from ccci.errors import CcciError, InfrastructureError
@@ -53,11 +54,24 @@ def play(
         words += [f"--ref={ref}"] if ref else []
         words += [f"--stages={','.join(stages)}"] if stages else []
         env = {**os.environ, **({"CCCI_SKIP_FETCH": "1"} if skip_fetch else {})}
-        done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        code, stderr = _run(words, env)
         result = codec.load(RunResult, path.read_text(), where="result.json") if path.exists() else None
-    if result is not None and done.returncode not in (errors.EXIT_USAGE, errors.EXIT_LOCKED):
+    if result is not None and code not in (errors.EXIT_USAGE, errors.EXIT_LOCKED):
         return result
-    raise _error(done.returncode, result, done.stderr)
+    raise _error(code, result, stderr)
+
+
+def _run(words: list[str], env: dict[str, str]) -> tuple[int, str]:
+    """Run ccci to its end; a caller that is interrupted waits until its clean-ups are done."""
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, env=env, text=True, start_new_session=True, **quiet) as process:
+        try:
+            _, stderr = process.communicate()
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            raise
+    return process.returncode, stderr
 
 
 def _error(code: int, result: RunResult | None, stderr: str) -> CcciError:

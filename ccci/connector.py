@@ -28,7 +28,7 @@ from pyinfra.connectors.util import (
 )
 from typing_extensions import override
 
-from ccci.errors import CommandTimeout, ConnectionLost, HostUnreachable
+from ccci.errors import CcciError, CommandTimeout, ConnectionLost, HostUnreachable
 
 if TYPE_CHECKING:
     from paramiko import Channel, Transport
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 KEEPALIVE = 15.0  # seconds between two questions to the peer
 DEAD_AFTER = 30.0  # seconds of silence after which the peer counts as dead
+_LOOK = 0.2  # seconds between two looks at the connection itself
 _LOST = (SSHException, OSError, EOFError)
 
 
@@ -45,7 +46,7 @@ class CcciConnector(SSHConnector):
 
     _watchdog: Any = None
     losses = 0  # how often the connection was lost while something was under way
-    _dead: str = ""
+    _fatal: CcciError | None = None  # why no command may run any more
 
     @override
     @staticmethod
@@ -72,6 +73,7 @@ class CcciConnector(SSHConnector):
         Raises:
             ConnectError: as pyinfra's own connector does.
         """
+        self._end_watchdog()
         self.client = None
         try:
             super().connect()
@@ -88,9 +90,13 @@ class CcciConnector(SSHConnector):
     def disconnect(self) -> None:
         """Close the connection, which stock pyinfra leaves open."""
         super().disconnect()
+        self._end_watchdog()
+        self._drop()
+
+    def _end_watchdog(self) -> None:
         if self._watchdog is not None:
             self._watchdog.kill(block=False)
-        self._drop()
+        self._watchdog = None
 
     def _drop(self) -> None:
         if self.client is not None:
@@ -108,15 +114,26 @@ class CcciConnector(SSHConnector):
         return transport
 
     def _watch(self, transport: Transport) -> None:
+        """Ask the peer now and then; when the connection is gone, make a new one, for the sake of the locks."""
         every = float(self.host.data.get("ccci_keepalive") or KEEPALIVE)
         dead = float(self.host.data.get("ccci_dead_after") or DEAD_AFTER)
+        asked = time.monotonic()
         while transport.is_active():
-            gevent.sleep(every)
+            gevent.sleep(_LOOK)
+            if time.monotonic() - asked < every:
+                continue
             try:
                 with gevent.Timeout(max(dead - every, 0.5)):
                     transport.global_request("keepalive@openssh.com", wait=True)
             except gevent.Timeout:
                 transport.close()
+            asked = time.monotonic()
+        self.losses += 1
+        gevent.spawn(self._again)  # not in this greenlet: connecting ends the old watchdog
+
+    def _again(self) -> None:
+        with contextlib.suppress(CcciError):  # whoever needs the connection next is told
+            self.ensure_connected()
 
     def ensure_connected(self) -> None:
         """Connect again if the connection is gone, trying for half as long as the peer may be silent.
@@ -130,8 +147,8 @@ class CcciConnector(SSHConnector):
     def _ensure_connected(self) -> None:
         if self.client is not None and self._transport().is_active():
             return
-        if self._dead:
-            raise HostUnreachable(self._dead)
+        if self._fatal is not None:
+            raise self._fatal
         deadline = time.monotonic() + float(self.host.data.get("ccci_dead_after") or DEAD_AFTER) / 2
         while True:
             try:
@@ -139,11 +156,16 @@ class CcciConnector(SSHConnector):
                 break
             except (ConnectError, *_LOST) as error:
                 if time.monotonic() > deadline:
-                    self._dead = f"host {self._name} does not answer any more (last try: {error})"
-                    raise HostUnreachable(self._dead) from error
+                    self._fatal = HostUnreachable(f"host {self._name} does not answer any more (last try: {error})")
+                    raise self._fatal from error
                 gevent.sleep(0.2)
-        for hook in self.reconnected:
-            hook()
+        try:
+            for hook in self.reconnected:
+                hook()
+        except CcciError as error:
+            self._fatal = error  # without its locks this run may not go on, whoever asks
+            self._drop()
+            raise
 
     @override
     def run_shell_command(

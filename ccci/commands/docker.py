@@ -45,8 +45,8 @@ def stack_rm(stack: str) -> Argv:
 
 
 def container_rm(ids: Sequence[str]) -> Argv:
-    """Remove stopped containers."""
-    return argv("docker", "rm", *ids)
+    """Remove stopped containers, with the volumes that have no name."""
+    return argv("docker", "rm", "-v", *ids)
 
 
 def volume_rm(names: Sequence[str]) -> Argv:
@@ -64,12 +64,15 @@ def volume_create(name: str, *, labels: Mapping[str, str], options: Mapping[str,
     return argv(*words, name)
 
 
-def secret_create(name: str, *, labels: Mapping[str, str]) -> Argv:
-    """Create a swarm secret from standard input."""
+_FROM_STDIN = 'value=$(cat) && [ "${#value}" = "$1" ] && shift && printf %s "$value" | "$@"'
+
+
+def secret_create(name: str, length: int, *, labels: Mapping[str, str]) -> Argv:
+    """Create a swarm secret from standard input, of which `length` ASCII characters must come."""
     words = ["docker", "secret", "create"]
     for key in sorted(labels):
         words += ["--label", f"{key}={labels[key]}"]
-    return argv(*words, name, "-")
+    return argv("sh", "-c", _FROM_STDIN, "ccci-secret", length, *words, name, "-")
 
 
 def secret_rm(names: Sequence[str]) -> Argv:

@@ -7,12 +7,20 @@ from pathlib import PurePosixPath
 from ccci.commands.shell import Argv, all_of, argv, quote
 
 
-def write(path: PurePosixPath, *, mode: str = "0644") -> str:
-    """Write standard input to `path`: beside it first, on the disk, then renamed."""
+def write(path: PurePosixPath, size: int, *, mode: str = "0644") -> str:
+    """Write standard input to `path`: beside it first, on the disk, then renamed.
+
+    Args:
+        path: the file.
+        size: how many bytes must come. A sender that dies looks like an end of input, and what is cut short
+            must never take the place of what was whole.
+        mode: the file's mode.
+    """
     new = f"{path}.ccci-new"
     return all_of(
         argv("mkdir", "-p", path.parent),
         f"{quote(argv('install', '-m', mode, '/dev/stdin', new))}",
+        f'[ "$(stat -c %s {quote([new])})" = {int(size)} ]',
         argv("sync", "-d", new),
         argv("mv", "-T", new, path),
     )

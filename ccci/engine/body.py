@@ -12,12 +12,12 @@ from pyinfra.api import Host, State
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 
 from ccci.engine.console import log_sink
-from ccci.engine.request import Context
+from ccci.engine.request import QUICK_STAGES, Context
 from ccci.engine.results import Outcome, make_result, store
 from ccci.engine.session import Session, utc_now
 from ccci.errors import CcciError, InfrastructureError, RecipeFailed
 from ccci.events import RunEnded, Stream
-from ccci.model.run import RunResult, Verdict
+from ccci.model.run import Mode, RunResult, Verdict
 
 if TYPE_CHECKING:
     from ccci.engine.playbook import Playbook
@@ -66,7 +66,7 @@ def plan_of(run: Run) -> list[str]:
     """Return what a run would do, in words: for --dry-run."""
     known = run.canonical.known_good if run.canonical else "none yet"
     base = run.base.version if run.base else "none is older"
-    stages = [stage for stage in run.recipe.meta.stages if run.wants(stage)]
+    stages = [s for s in run.recipe.meta.stages if run.wants(s) and (run.mode is not Mode.QUICK or s in QUICK_STAGES)]
     return [
         f"would test {run.head.version or 'unreleased'} ({run.head.short}) in the {run.mode.value} lane",
         f"stages: {', '.join(stages)}",

@@ -14,8 +14,17 @@ from ccci.events import Event, Note, Output, RunEnded, Sink, StageEnded, StepEnd
 from ccci.model.run import RunResult
 
 
+def plain(text: str) -> str:
+    """Return text without control characters: what tests and containers print must not steer a terminal."""
+    return "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def line_of(event: Event, *, verbose: bool) -> str:
     """Return an event as one plain line, or nothing where it is not worth one."""
+    return plain(_line_of(event, verbose=verbose))
+
+
+def _line_of(event: Event, *, verbose: bool) -> str:
     if isinstance(event, StepEnded):
         word = {"ok": "done", "failed": "FAILED", "stopped": "STOPPED"}.get(event.result.status, event.result.status)
         return f"{word:7} {event.result.seconds:6.1f} s  {event.result.name}{f': {event.error}' if event.error else ''}"
@@ -38,7 +47,7 @@ def log_sink(into: list[str]) -> Sink:
         elif isinstance(event, StageEnded):
             into.append(f"{stamp} stage {event.result.name}: {event.result.status.value} {event.result.note}")
         elif isinstance(event, RunEnded):
-            into.extend(summary(event.result))
+            into.extend(map(plain, summary(event.result)))
         elif line := line_of(event, verbose=True):
             into.append(f"{stamp} {line}")
 
@@ -56,7 +65,11 @@ class _Plain:
         self.verbose = verbose
 
     def __call__(self, _: float, event: Event) -> None:
-        lines = summary(event.result) if isinstance(event, RunEnded) else [line_of(event, verbose=self.verbose)]
+        lines = (
+            list(map(plain, summary(event.result)))
+            if isinstance(event, RunEnded)
+            else [line_of(event, verbose=self.verbose)]
+        )
         for line in filter(None, lines):
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -97,7 +110,7 @@ class _Live:
         self.status = None
 
     def _summary(self, result: RunResult) -> None:
-        for line in summary(result):
+        for line in map(plain, summary(result)):
             good = " pass " in line or line.startswith("VERDICT passed")
             bad = " fail " in line or " error " in line or line.startswith(("VERDICT failed", "VERDICT errored"))
             self.console.print(escape(line), style="green" if good else "bold red" if bad else "")

@@ -12,6 +12,7 @@ from ccci.model import names
 from ccci.model.recipe import STAGES
 from ccci.settings import Settings
 
+QUICK_STAGES = ("upgrade", "custom")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -56,6 +57,11 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
     wanted = tuple(part.strip() for part in stages.split(",") if part.strip()) if stages else ()
     if unknown := [stage for stage in wanted if stage not in STAGES]:
         raise UsageError(f"unknown stage {unknown[0]!r}", hint=f"stages are {', '.join(STAGES)}")
+    if playbook == "quick" and wanted and not {"upgrade"} <= set(wanted) <= set(QUICK_STAGES):
+        raise UsageError(
+            f"the quick lane upgrades, and its only other stage is custom: {stages!r} cannot be had",
+            hint="use the cold lane, or the stages upgrade and custom",
+        )
     return Request(
         playbook=playbook,
         recipe=names.recipe_name(recipe),

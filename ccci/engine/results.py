@@ -173,13 +173,14 @@ def _cases(stage: StageResult) -> list[JUnitCase]:
 
 def _clean(text: str) -> str:
     """Drop what XML 1.0 cannot hold."""
-    return "".join(c for c in text if c in "\t\n" or c >= " ")
+    return "".join(c for c in text if c in "\t\n" or " " <= c < "\ud800" or "\ue000" <= c <= "\ufffd" or c > "\uffff")
 
 
 def summary(result: RunResult) -> list[str]:
     """Return the summary, line by line, as section 8 of the design has it."""
     if result.exit_code in (EXIT_USAGE, EXIT_LOCKED) and not result.stages:
-        return [f"ccci: {result.reason}", *([f"  what to do: {result.hint}"] if result.hint else [])]
+        detail = [f"  | {line}" for line in result.detail.splitlines()[-5:]]
+        return [f"ccci: {result.reason}", *detail, *([f"  what to do: {result.hint}"] if result.hint else [])]
     confidence = " (lower confidence: does not gate a merge)" if result.mode.value == "quick" else ""
     ref = result.commit[:7] or result.ref or "?"
     lines = [f"SUMMARY recipe={result.recipe} ref={ref} mode={result.mode.value}{confidence}"]

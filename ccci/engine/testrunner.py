@@ -28,11 +28,17 @@ _OUTCOMES = {"passed": StageStatus.PASS, "skipped": StageStatus.SKIP}
 
 @attrs.frozen
 class Outcome:
-    """What a test process found out."""
+    """What a test process found out; `collected` is how many tests it found, None if it did not come to its end."""
 
     tests: list[TestCase]
     exit_code: int
     tail: str
+    collected: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether pytest came to its end and every test that it found has reported."""
+        return self.collected is not None and self.collected <= len({test.name for test in self.tests})
 
 
 def files_of_stage(stage: str, own: Path | None) -> list[Path]:
@@ -87,7 +93,8 @@ class Tester:
         output: Any = self._process.stdout
         tests: list[TestCase] = []
         lines: list[str] = []
-        talk: Any = gevent.spawn(_talk, self._socket, context, answer, tests)
+        collected: list[int] = []
+        talk: Any = gevent.spawn(_talk, self._socket, context, answer, (tests, collected))
         end_children: Any = gevent.spawn(self._end_children)
         try:
             with gevent.Timeout(limit):
@@ -103,7 +110,7 @@ class Tester:
         finally:
             gevent.killall([talk, end_children])
             self.close()
-        return Outcome(tests, code, "\n".join(lines[-30:]))
+        return Outcome(tests, code, "\n".join(lines[-30:]), collected[0] if collected else None)
 
     def _end_children(self) -> None:
         """End what outlives pytest: a child of a test that keeps its output open would hold the run."""
@@ -134,16 +141,26 @@ def _line(raw: bytes, tell: Callable[[str], None]) -> str:
     return line
 
 
-def _talk(ours: socket.socket, context: TestContext, answer: Callable[[Call], Reply], tests: list[TestCase]) -> None:
+def _talk(
+    ours: socket.socket,
+    context: TestContext,
+    answer: Callable[[Call], Reply],
+    into: tuple[list[TestCase], list[int]],
+) -> None:
+    tests, collected = into
     try:
         _send(ours, codec.to_data(context))
         with ours.makefile("rb") as lines:
             for raw in lines:
                 line = raw.decode("utf-8", "replace")
-                if line.startswith(REPORT):
-                    tests.append(_case(json.loads(line.removeprefix(REPORT))))
-                else:
+                if not line.startswith(REPORT):
                     _send(ours, codec.to_data(_answer(line, answer)))
+                    continue
+                report = json.loads(line.removeprefix(REPORT))
+                if "collected" in report:
+                    collected.append(int(report["collected"]))
+                else:
+                    tests.append(_case(report))
     except OSError:
         return  # the test process is gone; its exit code tells
 

@@ -121,7 +121,9 @@ class ChangedSince(HostFact[tuple[str, ...]]):
         """Args: folders: absolute paths on the host; mark: the file whose mtime counts."""
         there = quote(argv("test", "-e", mark))
         looks = " && ".join(archive.changed_since(PurePosixPath(folder), mark) for folder in folders) or "true"
-        return self.shell(f"if {there}; then {looks}; else echo no mark; fi", timeout=600)
+        # a mark of the future means that the clock was set back: then change times prove nothing
+        sane = f'[ "$(stat -c %Y {quote([str(mark)])})" -le "$(date +%s)" ]'
+        return self.shell(f"if {there} && {sane}; then {looks}; else echo no mark; fi", timeout=600)
 
     @override
     def parse(self, lines: list[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ tasks and answers ready, waiting or hopeless, always with the reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from enum import Enum
@@ -14,6 +15,7 @@ from typing import Any
 import attrs
 
 CRASHES_UNTIL_HOPELESS = 3
+STRANDED_AFTER = 5.0  # seconds
 _ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed")
 _DEAD = ("failed", "rejected")
 _ENDED = "complete"
@@ -35,13 +37,15 @@ class Task:
     since: float
     created: float
     container: str
+    spec: str = ""
 
 
 @attrs.frozen
 class StackService:
     """One service of the stack as Swarm holds it.
 
-    `restart` is its restart condition: any, on-failure or none; `attempts` bounds it, 0 does not.
+    `restart` is its restart condition: any, on-failure or none; `attempts` bounds it, 0 does not. `spec` is what
+    its containers should be, as text: equal to that of a task only if the task is of this version of the service.
     """
 
     id: str
@@ -53,6 +57,7 @@ class StackService:
     update_message: str
     restart: str = "any"
     attempts: int = 0
+    spec: str = ""
 
     @property
     def may_end(self) -> bool:
@@ -151,19 +156,27 @@ def _judge_service(key: str, service: StackService, state: StackState, want: Wan
     dead = [t for t in recent if t.state in _DEAD] + ([] if service.may_end else ended)
     if hopeless := _hopeless(key, service, image, dead):
         return hopeless
+    if stranded := [t for t in recent if _stranded(t, state.now)]:
+        return _no(f"service {key}: no node can take it ({stranded[0].error})", key)
     if bare(service.image) != bare(image):
         return _waiting(f"service {key} is at {bare(service.image)}, not {bare(image)}", key)
     if service.update_state in ("updating", "paused"):
         return _waiting(f"service {key}: update under way ({_newest_word(tasks)})", key)
-    up = [t for t in tasks if t.state == _UP and t.desired == _UP and bare(t.image) == bare(image)]
-    up += [t for t in ended if service.may_end and bare(t.image) == bare(image)]
+    return _judge_tasks(key, service, replicas, tasks, ended if service.may_end else [])
+
+
+def _judge_tasks(
+    key: str, service: StackService, replicas: int | None, tasks: list[Task], done: list[Task]
+) -> Judgement:
+    up = [t for t in tasks if t.state == _UP and t.desired == _UP and t.spec == service.spec]
+    up += [t for t in done if t.spec == service.spec]
     wanted = replicas if replicas is not None else max(1, len({t.slot for t in tasks if t.desired == _UP}))
     if len(up) < wanted:
         return _waiting(f"service {key}: {len(up)} of {wanted} tasks run ({_newest_word(tasks)})", key)
     stale = [t for t in tasks if t.state == _UP and t.desired != _UP]
     if stale or len(up) > wanted:
         return _waiting(f"service {key}: an old task is still running", key)
-    return Judgement(Health.READY, f"service {key} runs {bare(image)}", key)
+    return Judgement(Health.READY, f"service {key} runs {bare(service.image)}", key)
 
 
 def _hopeless(key: str, service: StackService, image: str, dead: list[Task]) -> Judgement | None:
@@ -196,6 +209,11 @@ def cause_of(dead: list[Task]) -> str:
         return f"its task ended by itself with exit code {last.exit_code}"
     code = f", exit code {last.exit_code}" if last.exit_code else ""
     return f"{last.error or 'task ' + last.state}{code}"
+
+
+def _stranded(task: Task, now: float) -> bool:
+    """Say whether a task waits for a node that does not exist: constraints do not change by waiting."""
+    return task.state == "pending" and "no suitable node" in task.error and now - task.created > STRANDED_AFTER
 
 
 def _no_image(error: str) -> bool:
@@ -252,6 +270,7 @@ def _service(data: Any) -> StackService:
         update_message=update.get("Message") or "",
         restart=restart.get("Condition") or "any",
         attempts=int(restart.get("MaxAttempts") or 0),
+        spec=json.dumps(spec["TaskTemplate"]["ContainerSpec"], sort_keys=True),
     )
 
 
@@ -270,6 +289,7 @@ def _task(data: Any) -> Task:
         since=timestamp(status["Timestamp"]),
         created=timestamp(data["CreatedAt"]),
         container=container.get("ContainerID") or "",
+        spec=json.dumps(data["Spec"]["ContainerSpec"], sort_keys=True),
     )
 
 

@@ -27,11 +27,12 @@ def file_written(path: PurePosixPath, *, text: str, mode: str = "0644", fence: F
     + mode: its mode
     + fence: only while this run owns the app
     """
+    text = text if text.endswith("\n") else f"{text}\n"
     have = read(host, File, path=path)
     if have is not None and have.rstrip("\n") == text.rstrip("\n"):
         host.noop(f"{path} says that already")
         return
-    yield command(fenced(files.write(path, mode=mode), fence), stdin=text)
+    yield command(fenced(files.write(path, len(text.encode()), mode=mode), fence), stdin=text)
 
 
 @operation()
@@ -95,7 +96,7 @@ def secrets_present(values: Mapping[str, str], *, labels: Mapping[str, str], fen
     if not missing:
         host.noop("all secrets exist")
     for name in missing:
-        yield command(fenced(docker.secret_create(name, labels=labels), fence), stdin=values[name])
+        yield command(fenced(docker.secret_create(name, len(values[name]), labels=labels), fence), stdin=values[name])
 
 
 @operation()

@@ -57,10 +57,11 @@ def deploy(
         host.noop(f"{app.stack} is deployed from these inputs already")
         return
     env, extra = scratch / "deploy.env", scratch / "extra.yml"
-    yield command(files.write(env, mode="0600"), stdin=envfile.render(deployment.env))
-    yield command(files.write(extra, mode="0600"), stdin=deployment.extra)
-    for name, rewritten in deployment.rewrites.items():
-        yield command(files.write(tree / name), stdin=rewritten)
+    texts = {env: envfile.render(deployment.env), extra: deployment.extra}
+    texts |= {tree / name: text for name, text in deployment.rewrites.items()}
+    for path, text in texts.items():
+        whole = text if text.endswith("\n") else f"{text}\n"
+        yield command(files.write(path, len(whole.encode()), mode="0600"), stdin=whole)
     paths = [*deployment.files, str(extra)]
     text = all_of(
         argv("cd", tree), "set -a", argv(".", env), "set +a",

@@ -11,7 +11,7 @@ from ccci.commands.docker import APP_LABEL, RUN_LABEL
 from ccci.engine.run import Run
 from ccci.engine.session import Session
 from ccci.engine.steps import cleaned_up, step
-from ccci.errors import CommandFailed, NotIdle
+from ccci.errors import CommandFailed, NotIdle, SnapshotBroken
 from ccci.facts.docker import StackLeftovers
 from ccci.model import names
 from ccci.model.app import App, cold_app
@@ -73,7 +73,7 @@ def check_idle(session: Session, canonical: Canonical) -> None:
     if not untouched(session, canonical):
         try:
             prove(app, canonical, cheaply=False)
-        except Exception as error:
+        except SnapshotBroken as error:
             raise NotIdle(f"the data of {app.domain} were changed since they were proven", hint=ways) from error
 
 
@@ -121,7 +121,8 @@ def _words(run: Run, canonical: Canonical, *, failed: bool) -> str:
     if not run.known_good.after:
         return f"canonical could NOT be put back: the next run on {run.recipe.name} tries again"
     if failed:
-        what = f"{run.version_after or run.head.short} -> {canonical.known_good}"
+        head = run.head.version or run.head.short
+        what = f"{head if head != canonical.known_good else run.head.short} -> {canonical.known_good}"
         return f"rolling back {what}: restored known-good data; canonical idle (NOT promoted)"
     return f"canonical undeployed, volume retained, known-good UNCHANGED ({canonical.known_good})"
 

@@ -59,6 +59,9 @@ def promote(run: Run) -> None:
             if run.canonical is not None and run.canonical.record.commit == run.head.commit:
                 run.summary.append(f"known-good {_unchanged(run)}: it is this release already")
                 return
+            if reason := _why_not(run):  # another run may have promoted a newer release meanwhile
+                run.summary.append(f"known-good {_unchanged(run)}: {reason}")
+                return
             if run.canonical is not None:
                 check_idle(session, run.canonical)
             run.summary.append(_promote_locked(run, app))

@@ -8,7 +8,7 @@ from ccci import paths
 from ccci.commands.docker import RUN_LABEL
 from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
-from ccci.errors import CcciError, InfrastructureError, SnapshotBroken
+from ccci.errors import CcciError, InfrastructureError, Locked, SnapshotBroken
 from ccci.facts.docker import StackLeftovers, Volumes
 from ccci.facts.warm import ColdApps, Folder, Lock
 from ccci.model.app import App, canonical_app
@@ -213,6 +213,8 @@ def recover_cold_apps(session: Session, recipe: str) -> list[str]:
             continue
         try:
             done += _recover_cold_app(session, app)
+        except Locked:
+            continue  # somebody took it meanwhile: it lives, or is being torn down
         except CcciError as error:  # a stuck one must not stop other runs: it stays, and `ccci status` shows it
             session.say(f"cold app {domain} of a dead run could not be torn down: {error.what}", keep=True)
     return done

@@ -81,6 +81,7 @@ def run_tests(app: App, name: str, run: Run) -> None:
         answer = functools.partial(_answer, app, run)
         losses, limit = session.connector.losses, session.settings.test_timeout
         outcome = run.tester(name).run(context, answer, lambda line: session.send(Output(line)), limit=limit)
+    session.connector.ensure_connected()  # a host that is gone, or an app that was taken over, is no test's failure
     if outcome.exit_code and session.connector.losses != losses:
         raise ConnectionLost("the connection was lost while the tests ran, so their failure proves nothing")
     session.tests.extend(outcome.tests)
@@ -93,6 +94,8 @@ def _judge(name: str, outcome: Outcome) -> None:
         raise TestsFailed(f"{name}: {_told(bad[0])}{_more(bad)}", detail=bad[0].message or outcome.tail)
     if not outcome.tests:
         raise TestsFailed(f"{name}: no test ran", hint="add a test or drop the stage", detail=outcome.tail)
+    if not outcome.complete:
+        raise TestsFailed(f"{name}: pytest ended before all tests had reported", detail=outcome.tail)
     if outcome.exit_code:
         raise TestsFailed(f"{name}: pytest ended with exit code {outcome.exit_code}", detail=outcome.tail)
 

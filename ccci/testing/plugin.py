@@ -140,6 +140,11 @@ class _Reports:
             )
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Say how many tests there were: one that ends the process early must not pass for all of them."""
+    session.config.stash[_channel_key].tell({"collected": session.testscollected})
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Begin to report."""
     session.config.pluginmanager.register(_Reports(session.config.stash[_channel_key]))

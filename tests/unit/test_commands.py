@@ -108,7 +108,7 @@ def test_standard_input_is_an_argument_of_the_connector() -> None:
 def test_write_is_whole_and_has_its_mode_at_once(tmp_path: Path, mode: str) -> None:
     """A file is written to the byte with its mode, folders are made, and nothing is left beside it."""
     target = tmp_path / "new folder" / "it's.json"
-    assert shell(files.write(PurePosixPath(target), mode=mode), stdin=b"a\0\xff\n").returncode == 0
+    assert shell(files.write(PurePosixPath(target), 4, mode=mode), stdin=b"a\0\xff\n").returncode == 0
     assert target.read_bytes() == b"a\0\xff\n"
     assert target.stat().st_mode & 0o777 == int(mode, 8)
     assert [p.name for p in target.parent.iterdir()] == [target.name]
