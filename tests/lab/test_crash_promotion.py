@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from tests.support.host import LabHost
     from tests.support.recipe import Tree
 
-# Said by the run, or seen in the canonical's folder on the host (with the released version for {0}).
+# Said by the run, or seen in the canonical's folder on the host (with the released version for {0}). What is seen
+# for a moment only is seen in what comes after it, too, since a busy host may look too late.
+SWAPPED = "grep -qsF '{0}' snapshot/manifest.json"
 SAID = {"brought-up": "bringing canonical ", "gated": "waiting until warm-", "undeployed": "undeploying warm-"}
 SEEN = {
-    "archived": "[ -s snapshot.new/content.tar.zst ]",
-    "described": "[ -e snapshot.new/manifest.json ]",
-    "swapped": "grep -qsF '{0}' snapshot/manifest.json",
+    "archived": f"[ -s snapshot.new/content.tar.zst ] || {SWAPPED}",
+    "described": f"[ -e snapshot.new/manifest.json ] || {SWAPPED}",
+    "swapped": SWAPPED,
     "recorded": "grep -qsF '{0}' canonical.json",
 }
 POINTS = [*SAID, *SEEN]
