@@ -28,7 +28,6 @@ POINTS = {
     "undeploying": "running the custom tests ",
     "putting-back": "undeploying ",
     "proving": "removing the run's worktrees ",
-    "marking-idle": "proving that ",
 }
 
 
@@ -96,6 +95,15 @@ def test_next_run_recovers_a_killed_one(kept: KnownGood, killer: Killer, point: 
     assert "is dirty and no run holds it" in trouble
     assert f"(run {kept.recipe.record()['run']} died)" in trouble
     assert_recovers(kept, killer.commit)
+
+
+@pytest.mark.parametrize("fork", ["auto", "off"])
+def test_killed_at_its_last_write(kept: KnownGood, killer: Killer, fork: str) -> None:
+    """A run killed while it marks the canonical idle, done or not: the next run passes and nothing is left."""
+    run, _ = killer.run_until("proving that ", fork)
+    kill_hard(run)
+    done = kept.recipe.quick(killer.commit)
+    assert done.code == 0, done.all
 
 
 @pytest.mark.parametrize("point", ["updating", "testing", "undeploying", "putting-back", "proving"])
