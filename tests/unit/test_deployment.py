@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -18,6 +19,7 @@ from ccci.model.run import Release
 
 SOURCES = Path(ccci.__file__).parent / "lab" / "recipes" / "custom-html"
 APP = cold_app("custom-html", "abc123", "ci.lab.test")
+VOLUME = f"{APP.stack}_content"
 RELEASE = Release("1" * 40, "1.11.0+1.26.3", released=True)
 
 
@@ -38,13 +40,10 @@ def recipe() -> dict[str, bytes]:
 FILES = recipe()
 
 
-def made(
-    files: Mapping[str, bytes] = FILES, release: Release = RELEASE, app: App = APP, **place: object
-) -> Deployment:
+def made(files: Mapping[str, bytes] = FILES, release: Release = RELEASE, app: App = APP, **place: Any) -> Deployment:
     """Plan a deployment of the sample recipe, with changes; `env` is added to the env file."""
-    extra = place.pop("env", {})
-    assert isinstance(extra, dict)
-    return plan(files, release, attrs.evolve(Place(app, app_env(files, app, release, extra)), **place))
+    env = app_env(files, app, release, place.pop("env", {}))
+    return plan(files, release, Place(app, env, **place))
 
 
 def with_file(name: str, text: str) -> dict[str, bytes]:
@@ -70,10 +69,11 @@ def test_the_sample_recipe_is_planned() -> None:
     deployment = made()
     assert deployment.app.stack == "cust-abc123_ci_lab_test"
     assert deployment.files == ("compose.yml",)
-    assert deployment.volumes == {"content": "cust-abc123_ci_lab_test_content"}
+    assert deployment.volumes == {"content": "cust-abc123_ci_lab_test_content"} == {"content": VOLUME}
     assert deployment.compose.services["app"].image == "nginx:1.26.3"
     assert version_label(deployment.compose, APP.stack) == RELEASE.version
-    assert (deployment.secrets, deployment.rewrites) == ({}, {})
+    assert deployment.secrets == {}
+    assert deployment.rewrites == {"compose.yml": FILES["compose.yml"].decode()}  # what is checked is what is deployed
 
 
 def test_the_environment_is_the_apps() -> None:
@@ -132,8 +132,8 @@ def test_each_input_changes_the_digest() -> None:
         made(env={"A": "2"}),
         made(app=cold_app("custom-html", "abc124", "ci.lab.test")),
         made(chaos=True),
-        made(forks={"content": "fork-1"}),
-        made(forks={"content": "fork-2"}),
+        made(forks={VOLUME: "fork-1"}),
+        made(forks={VOLUME: "fork-2"}),
         made(with_file("abra.sh", "export DEFAULT_CONF_VERSION=v9\n")),
     ]
     assert len({deployment.inputs for deployment in others}) == len(others)
@@ -141,18 +141,18 @@ def test_each_input_changes_the_digest() -> None:
 
 def test_forks_take_the_place_of_volumes() -> None:
     """A fork is an external volume under the recipe's key; one that the head does not have is left out."""
-    deployment = made(forks={"content": "fork-1", "gone": "fork-2"})
+    deployment = made(forks={VOLUME: "fork-1", "gone": "fork-2"})
     assert yaml.safe_load(deployment.extra)["volumes"] == {"content": {"external": True, "name": "fork-1"}}
     assert deployment.volumes == made().volumes
 
 
 def test_without_ipvs_every_service_resolves_by_dns() -> None:
-    """The extra file says so; ports that are published are rewritten to the host, and no other file is touched."""
+    """The extra file says so, and published ports move to the host; else the recipe's text stays as it is."""
     assert yaml.safe_load(made(dnsrr=True).extra)["services"]["app"]["deploy"]["endpoint_mode"] == "dnsrr"
-    assert made(dnsrr=True).rewrites == {}
+    assert made(dnsrr=True).rewrites == made().rewrites
     published = with_compose("    networks:\n", '    ports: ["8080:80"]\n    networks:\n')
-    assert "mode" in made(published, dnsrr=True).rewrites["compose.yml"]
-    assert made(published).rewrites == {}
+    assert '"mode": "host"' in made(published, dnsrr=True).rewrites["compose.yml"]
+    assert made(published).rewrites == {"compose.yml": published["compose.yml"].decode()}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,15 @@ def test_what_cannot_be_deployed_is_refused_before_anything_is_touched(files: di
     """Each fault of a recipe's files is a ComposeError that names the file or the value."""
     with pytest.raises(ComposeError, match=says):
         made(files)
+
+
+@pytest.mark.parametrize("path", ["/etc/shadow", "../../other/abra.sh", "nothing.tmpl"])
+def test_files_outside_of_the_recipe_are_refused(path: str) -> None:
+    """A config or env_file cannot read what lies elsewhere on the host."""
+    with pytest.raises(ComposeError, match="no plain file of the recipe"):
+        made(with_compose("file: default.conf.tmpl", f"file: {path}"))
+    with pytest.raises(ComposeError, match="no plain file of the recipe"):
+        made(with_compose("    networks:\n", f"    env_file: [{path}]\n    networks:\n"))
 
 
 SECRETS = """
