@@ -196,15 +196,15 @@ class CcciConnector(SSHConnector):
         lines: list[OutputLine] = []
         try:
             channel = self.open_command(text, pty=pty)
+            readers = [
+                gevent.spawn(_read, channel.makefile("rb"), "stdout", lines),
+                gevent.spawn(_read, channel.makefile_stderr("rb"), "stderr", lines),
+            ]  # before anything is sent: a command may print more than fits in between
             if isinstance(stdin, str):
                 channel.sendall(stdin.encode())  # to the byte; pyinfra would add a new line
             elif stdin:
                 write_stdin(stdin, channel.makefile_stdin("wb"))
             channel.shutdown_write()
-            readers = [
-                gevent.spawn(_read, channel.makefile("rb"), "stdout", lines),
-                gevent.spawn(_read, channel.makefile_stderr("rb"), "stderr", lines),
-            ]
             if len(gevent.wait(readers, timeout=timeout)) < len(readers):
                 channel.close()
                 gevent.killall(readers)

@@ -155,7 +155,7 @@ def junit(result: RunResult) -> str:
 def _cases(stage: StageResult) -> list[JUnitCase]:
     cases = []
     for test in stage.tests:
-        case = JUnitCase(test.name, classname=stage.name, time=test.seconds)
+        case = JUnitCase(_clean(test.name), classname=stage.name, time=test.seconds)
         if test.status is StageStatus.FAIL:
             case.result = [Failure(_clean(test.message))]
         elif test.status is StageStatus.SKIP:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import io
 import subprocess
-import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +13,7 @@ from hypothesis import strategies as st
 from ccci.commands import docker, files, git
 from ccci.commands.lock import Fence, fenced
 from ccci.commands.shell import all_of, argv, command, pipe, quote
+from ccci.facts.git import Tree
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
 _WORDS = st.lists(_TEXT, min_size=1, max_size=4)
@@ -157,14 +154,24 @@ def test_git_tells_annotated_tags_from_light_ones(repo: Path) -> None:
 
 
 def test_git_prints_a_tree_whole(repo: Path) -> None:
-    """The tree of a commit comes as one line of base64 of a tar."""
-    done = shell(git.tree(PurePosixPath(repo), "HEAD"))
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(base64.b64decode(done.stdout)))) as tar:
-        assert tar.getnames() == ["compose.yml"]
+    """A tree comes whole whatever the recipe's own .gitattributes leave out or rewrite; links are left out."""
+    (repo / ".gitattributes").write_text("* export-ignore export-subst\n")
+    (repo / "odd \n name").write_bytes(b"\0$Format:%H$\n\n")
+    (repo / "link").symlink_to("/etc/passwd")
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"]
+    for words in (["add", "-A"], [*identity, "commit", "-q", "-m", "more"]):
+        subprocess.run(["/usr/bin/git", "-C", str(repo), *words], check=True)
+    head = shell(git.resolve(PurePosixPath(repo), "HEAD")).stdout.decode().strip()
+    files = Tree().parse(shell(git.tree(PurePosixPath(repo), head)).stdout.decode().splitlines())
+    assert set(files) == {"compose.yml", ".gitattributes", "odd \n name"}
+    assert files["odd \n name"] == b"\0$Format:%H$\n\n"
     assert shell(git.tree(PurePosixPath(repo), "nothing")).returncode != 0
 
 
 def test_dockers_filters_are_one_word() -> None:
     """A filter is JSON in a query: nothing of it ends the URL or the word."""
     url = docker.get(docker.of_stack("/services", "a_b&x=y"))[-1]
-    assert url == "http://docker/v1.40/services?filters=%7B%22label%22%3A%20%5B%22com.docker.stack.namespace%3Da_b%26x%3Dy%22%5D%7D"
+    assert (
+        url
+        == "http://docker/v1.40/services?filters=%7B%22label%22%3A%20%5B%22com.docker.stack.namespace%3Da_b%26x%3Dy%22%5D%7D"
+    )
