@@ -41,7 +41,9 @@ def _run(verb: str, recipe: str, host: str | None) -> Iterator[Run]:
 def list_(host: str | None) -> None:
     """List every canonical: version, status, what runs."""
     with operator_session(settings_for(host), "canonical list", Stream()) as session:
-        glances = operator.list_canonicals(session)
+        glances, faults = operator.list_canonicals(session)
+    for fault in faults:
+        click.echo(f"! {fault}")
     if not glances:
         click.echo("no canonical yet: a green `ccci play cold --recipe R` makes one")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def connected(settings: Settings, name: str) -> Iterator[tuple[State, Host]]:
     host_settings = settings.get_host(name)
     full = f"@ccci/{name}"
     inventory = Inventory(([(full, connector_data(host_settings, settings))], {}))
-    state = State(inventory, Config(CONNECT_TIMEOUT=int(settings.connect_timeout)), check_for_changes=False)
+    state = State(inventory, Config(CONNECT_TIMEOUT=math.ceil(settings.connect_timeout)), check_for_changes=False)
     host = inventory.get_host(name if name in inventory.hosts else full)
     state.is_executing = True
     with ctx_state.use(state), ctx_config.use(state.config), ctx_host.use(host):

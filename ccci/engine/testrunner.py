@@ -177,6 +177,11 @@ def _send(to: socket.socket, data: Any) -> None:
 
 
 def _case(report: dict[str, Any]) -> TestCase:
-    name = str(report["id"]).split("/")[-1]
+    name = _whole(report["id"]).split("/")[-1]
     status = _OUTCOMES.get(str(report["outcome"]), StageStatus.FAIL)
-    return TestCase(name, status, round(float(report["seconds"]), 3), str(report["text"]))
+    return TestCase(name, status, round(float(report["seconds"]), 3), _whole(report["text"]))
+
+
+def _whole(text: object) -> str:
+    """Return text that can be encoded: JSON lets half a character through."""
+    return str(text).encode("utf-8", "replace").decode()

@@ -11,7 +11,7 @@ from ccci import paths
 from ccci.engine.run import Run
 from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
-from ccci.errors import NotIdle, SnapshotBroken, UsageError
+from ccci.errors import NotIdle, SnapshotBroken, StateUnreadable, UsageError
 from ccci.facts.docker import StackLeftovers
 from ccci.facts.warm import ArchiveDigests, Folder, Lock
 from ccci.model.app import App
@@ -37,6 +37,8 @@ from ccci.steps.registry import (
     write_record,
 )
 
+_NO_RECIPES = ("cold", "runs", "scratch", "alerts")  # folders beside those of the canonicals
+
 
 @attrs.frozen
 class Glance:
@@ -47,16 +49,26 @@ class Glance:
     holder: str | None
 
 
-def list_canonicals(session: Session) -> list[Glance]:
-    """Return every canonical of the host."""
-    glances = []
+def list_canonicals(session: Session) -> tuple[list[Glance], list[str]]:
+    """Return every canonical of the host, and what is wrong with those that cannot be read."""
+    glances: list[Glance] = []
+    faults: list[str] = []
     for name in session.read(Folder, path=paths.WARM):
-        app = app_of(session, name) if name not in ("cold", "runs", "scratch", "alerts") else None
-        record = read_record(session, app) if app else None
-        if app is not None and record is not None:
-            running = session.read(StackLeftovers, stack=app.stack).running
-            glances.append(Glance(record, running, session.read(Lock, home=app.home).holder))
-    return glances
+        if name in _NO_RECIPES:
+            continue
+        try:
+            glances += _glance(session, app_of(session, name))
+        except (StateUnreadable, UsageError) as error:
+            faults.append(error.what)
+    return glances, faults
+
+
+def _glance(session: Session, app: App) -> list[Glance]:
+    record = read_record(session, app)
+    if record is None:
+        return []
+    running = session.read(StackLeftovers, stack=app.stack).running
+    return [Glance(record, running, session.read(Lock, home=app.home).holder)]
 
 
 @contextmanager

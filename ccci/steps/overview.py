@@ -37,7 +37,9 @@ def overview(session: Session) -> Overview:
     found.lines.append(f"disk: {disk.free / 1e9:.1f} GB of {disk.size / 1e9:.1f} GB free at {engine.root}")
     if disk.free < disk.size * LOW_DISK:
         found.troubles.append(f"the disk is nearly full: {disk.free / 1e9:.1f} GB left")
-    for glance in list_canonicals(session):
+    glances, faults = list_canonicals(session)
+    found.troubles += faults
+    for glance in glances:
         _canonical(glance, found)
     for domain in session.read(Folder, path=paths.COLD):
         _cold(session, domain, found)
