@@ -59,9 +59,7 @@ def test_windows_line_ends() -> None:
 
 @given(
     st.text()
-    | st.lists(st.sampled_from(["export ", "A=", "'", '"', "f() {", "}", "\n", "$(", "<<E", "\\", " "])).map(
-        "".join
-    )
+    | st.lists(st.sampled_from(["export ", "A=", "'", '"', "f() {", "}", "\n", "$(", "<<E", "\\", " "])).map("".join)
 )
 def test_values_never_need_a_shell(text: str) -> None:
     """Whatever the file holds, reading it raises nothing, and values are one line of the text itself."""

@@ -153,19 +153,47 @@ def test_git_tells_annotated_tags_from_light_ones(repo: Path) -> None:
     assert [line.split("\t") for line in lines] == [["1.0.0+1", "tag", head], ["light", "commit", head]]
 
 
+def read_tree(repo: Path, ref: str = "HEAD") -> dict[str, bytes]:
+    """Read a commit's tree as ccci does."""
+    done = shell(git.tree(PurePosixPath(repo), ref))
+    assert done.returncode == 0, done.stderr
+    return Tree().parse(done.stdout.decode().splitlines())
+
+
+def commit(repo: Path, files: dict[str, str]) -> None:
+    """Commit files with any names; a value that begins with -> makes a link."""
+    for name, text in files.items():
+        path = repo / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text.startswith("->"):
+            path.symlink_to(text[2:])
+        else:
+            path.write_text(text)
+    identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    for words in (["add", "-A"], ["commit", "-qm", "more"]):
+        subprocess.run(["/usr/bin/git", "-C", str(repo), *identity, *words], check=True, capture_output=True)
+
+
 def test_git_prints_a_tree_whole(repo: Path) -> None:
-    """A tree comes whole whatever the recipe's own .gitattributes leave out or rewrite; links are left out."""
-    (repo / ".gitattributes").write_text("* export-ignore export-subst\n")
-    (repo / "odd \n name").write_bytes(b"\0$Format:%H$\n\n")
-    (repo / "link").symlink_to("/etc/passwd")
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"]
-    for words in (["add", "-A"], [*identity, "commit", "-q", "-m", "more"]):
-        subprocess.run(["/usr/bin/git", "-C", str(repo), *words], check=True)
-    head = shell(git.resolve(PurePosixPath(repo), "HEAD")).stdout.decode().strip()
-    files = Tree().parse(shell(git.tree(PurePosixPath(repo), head)).stdout.decode().splitlines())
-    assert set(files) == {"compose.yml", ".gitattributes", "odd \n name"}
-    assert files["odd \n name"] == b"\0$Format:%H$\n\n"
+    """Every plain file comes with its content, whatever its name; links are left out; no commit is an error."""
+    plain = {"a b/it's": "1\n", "ünï": "", "-x": "2", "no new line": "3", "new\nline": "4", "tab\there": "5"}
+    commit(repo, {**plain, "link": "->/etc/shadow", ".gitattributes": "ünï export-ignore\n"})
+    files = {name: data.decode() for name, data in read_tree(repo).items()}
+    assert files == {**plain, "compose.yml": "services: {}\n", ".gitattributes": "ünï export-ignore\n"}
     assert shell(git.tree(PurePosixPath(repo), "nothing")).returncode != 0
+
+
+def test_a_files_name_cannot_forge_another_files_content(repo: Path) -> None:
+    """A name that looks like a line of git's listing does not shift what the other files are read as."""
+    words = ["/usr/bin/git", "-C", str(repo), "rev-parse", "HEAD:compose.yml"]
+    blob = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    evil = f"a\n100644 blob {blob} x"
+    commit(repo, {evil: "evil", "b": "harmless"})
+    try:
+        files = read_tree(repo)
+    except ValueError:
+        return  # refused is right, too
+    assert files == {evil: b"evil", "b": b"harmless", "compose.yml": b"services: {}\n"}
 
 
 def test_dockers_filters_are_one_word() -> None:

@@ -124,9 +124,7 @@ def test_names_that_swarm_refuses() -> None:
 )
 def test_interpolation(text: str, result: str) -> None:
     """Variables are replaced by docker's rules, the odd one about "$A-x" included."""
-    compose = load(
-        f"services: {{a: {{image: b, deploy: {{labels: {{l: '{text}'}}}}}}}}", env={"A": "1", "E": ""}
-    )
+    compose = load(f"services: {{a: {{image: b, deploy: {{labels: {{l: '{text}'}}}}}}}}", env={"A": "1", "E": ""})
     assert compose.services["a"].labels["l"] == result
 
 

@@ -46,8 +46,7 @@ KEYS = [
 ]
 # fmt: on
 BOMBS = {
-    "aliases": "a0: &a0 [x, x]\n"
-    + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40)),
+    "aliases": "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40)),
     "merges": "a0: &a0 {k: v}\n"
     + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 40)),
     "long text": f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 1000)}]",
@@ -98,9 +97,7 @@ WORDS = st.sampled_from(
 )
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS
 FIELDS = st.sampled_from(KEYS)
-TREES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4)
-)
+TREES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4))
 
 
 def _wrapped(field: str, tree: Any) -> dict[str, Any]:

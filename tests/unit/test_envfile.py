@@ -88,9 +88,7 @@ def test_faults_name_file_and_line(text: str, line: int) -> None:
 
 @given(
     st.text()
-    | st.lists(st.sampled_from(["A=", "'", '"', "\\", "\n", "$A", "${", "}", "#", " ", "export "])).map(
-        "".join
-    )
+    | st.lists(st.sampled_from(["A=", "'", '"', "\\", "\n", "$A", "${", "}", "#", " ", "export "])).map("".join)
 )
 def test_only_our_error(text: str) -> None:
     """Whatever is in a file, reading it in every way raises ComposeError or nothing."""
@@ -170,9 +168,7 @@ OTHER=1 # length=9
     }
 
 
-@pytest.mark.parametrize(
-    "line", ["SECRET_A_VERSION=", "SECRET_A_VERSION=../x", "SECRET_A_VERSION=v1 # length=0"]
-)
+@pytest.mark.parametrize("line", ["SECRET_A_VERSION=", "SECRET_A_VERSION=../x", "SECRET_A_VERSION=v1 # length=0"])
 def test_secret_specs_have_bounds(line: str) -> None:
     """A version that is no name and a length of nothing are refused."""
     with pytest.raises(ComposeError, match="SECRET_A_VERSION"):

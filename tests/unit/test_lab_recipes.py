@@ -51,15 +51,11 @@ def test_history_holds_the_mistakes_that_ccci_must_see(custom_html: Path) -> Non
     sort = ["sort", "-V"]
     by_sort = subprocess.run(sort, input="\n".join(kinds), capture_output=True, text=True, check=True).stdout
     assert by_sort.split() != by_semver
-    assert git(custom_html, "describe", "--tags", "main") != git(
-        custom_html, "describe", "--abbrev=0", "main"
-    )
+    assert git(custom_html, "describe", "--tags", "main") != git(custom_html, "describe", "--abbrev=0", "main")
 
 
 @pytest.mark.parametrize("name", recipes.known())
-def test_every_release_says_its_version_and_uses_images_that_the_lab_builds(
-    name: str, tmp_path: Path
-) -> None:
+def test_every_release_says_its_version_and_uses_images_that_the_lab_builds(name: str, tmp_path: Path) -> None:
     """At each released tag the compose file has the tag as its version label and only images of the lab."""
     recipe = recipes.load(name)
     repository = recipes.build(recipe, tmp_path)

@@ -173,19 +173,21 @@ def test_a_dead_runs_claim_locks_nobody_out(take: Callable[..., Process], tmp_pa
 
 
 def test_looking_does_not_take(take: Callable[..., Process], tmp_path: Path) -> None:
-    """`look` tells free from held, says by whom, and leaves the lock alone."""
+    """`look` tells free from held, by whom or since when, and leaves the lock alone."""
     home = tmp_path / "a b"
 
-    def seen() -> str:
+    def seen() -> list[str]:
         text = look(PurePosixPath(home))
-        return subprocess.run(["/bin/sh", "-c", text], capture_output=True, text=True, check=False).stdout
+        return subprocess.run(["/bin/sh", "-c", text], capture_output=True, text=True, check=False).stdout.split("\n")
 
-    assert seen().startswith("free ")
+    assert seen() == ["free 999999999", ""]
     first = take("run-1")
     assert line(first) == LOCKED
-    assert seen() == "held\nit's run-1"
+    assert seen() == ["held", "it's run-1"]
     end(first)
     deadline = time.monotonic() + 5
-    while not seen().startswith("free "):
+    while (now := seen())[0] == "held":
         assert time.monotonic() < deadline
+    word, seconds = now[0].split()
+    assert (word, int(seconds) <= 60) == ("free", True)
     assert line(take("run-2")) == LOCKED

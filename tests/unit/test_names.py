@@ -21,18 +21,14 @@ def test_recipe_names_are_returned(text: str) -> None:
     assert names.recipe_name(text) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["", "-a", "a-", "a--b", "A", "a_b", "../a", "a/b", "a\n", "ä", "a" * 63, "--recipe"]
-)
+@pytest.mark.parametrize("text", ["", "-a", "a-", "a--b", "A", "a_b", "../a", "a/b", "a\n", "ä", "a" * 63, "--recipe"])
 def test_other_recipe_names_are_refused(text: str) -> None:
     """Nothing that could be an option, a path or another host's label passes for a recipe."""
     with pytest.raises(UsageError, match=r"^--recipe: "):
         names.recipe_name(text, what="--recipe")
 
 
-@pytest.mark.parametrize(
-    "text", ["main", "1.11.0+1.26.3", "feature/x-1", "87a62a5", "v1", "refs/pull/7/head"]
-)
+@pytest.mark.parametrize("text", ["main", "1.11.0+1.26.3", "feature/x-1", "87a62a5", "v1", "refs/pull/7/head"])
 def test_git_refs_are_returned(text: str) -> None:
     """Commits, tags with a plus and branches come back as they are."""
     assert names.git_ref(text) == text

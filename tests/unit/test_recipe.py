@@ -96,9 +96,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
     text = "enrolled = 3\nx = 1\n[health]\ntimeout = 0\n"
     with pytest.raises(RecipeMetaError) as caught:
         load_meta(enrol(tmp_path, "gitea", text))
-    assert [word in caught.value.what for word in ("enrolled", "x is unknown", "health.timeout")] == [
-        True
-    ] * 3
+    assert [word in caught.value.what for word in ("enrolled", "x is unknown", "health.timeout")] == [True] * 3
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

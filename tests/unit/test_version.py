@@ -36,11 +36,7 @@ def test_versions_are_ordered_as_people_read_them() -> None:
     assert [str(v) for v in sorted(Version.parse(text) for text in shuffled)] == ORDERED
 
 
-@given(
-    st.from_regex(
-        r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(-rc[1-9])?\+[0-9A-Za-z][0-9A-Za-z._-]{0,20}", fullmatch=True
-    )
-)
+@given(st.from_regex(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(-rc[1-9])?\+[0-9A-Za-z][0-9A-Za-z._-]{0,20}", fullmatch=True))
 def test_text_comes_back(text: str) -> None:
     """A version gives back exactly the tag it was read from."""
     if is_version(text):
@@ -57,9 +53,7 @@ def test_only_our_error(text: str) -> None:
         assert not is_version(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "1.0", "1.0.0", "v1.0.0+1", "1.0.0+", "01.0.0+1", "1.0.0+1 ", "1.0.0+1/2", "+1"]
-)
+@pytest.mark.parametrize("text", ["", "1.0", "1.0.0", "v1.0.0+1", "1.0.0+", "01.0.0+1", "1.0.0+1 ", "1.0.0+1/2", "+1"])
 def test_what_is_no_version(text: str) -> None:
     """Branches, plain tags of the app and near misses are no versions."""
     assert not is_version(text)
