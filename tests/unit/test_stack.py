@@ -25,14 +25,14 @@ def iso(seconds: float) -> str:
 
 
 def service(key: str = "app", image: str = NEW, **more: Any) -> dict[str, Any]:
-    """Build a service; `update` is its UpdateStatus, `mode` its mode, `labels` its labels."""
+    """Build a service: `update` (its state), `mode`, `labels`, `spec` (of its containers), `template` (its tasks)."""
     data: dict[str, Any] = {
         "ID": f"id-{key}",
         "Spec": {
             "Name": f"{STACK}_{key}",
             "Labels": more.get("labels", {LABEL: "wanted"} if key == "app" else {}),
             "Mode": more.get("mode", {"Replicated": {"Replicas": 1}}),
-            "TaskTemplate": {"ContainerSpec": {"Image": image}},
+            "TaskTemplate": {"ContainerSpec": {"Image": image, **more.get("spec", {})}, **more.get("template", {})},
         },
     }
     if more.get("update"):
@@ -41,7 +41,7 @@ def service(key: str = "app", image: str = NEW, **more: Any) -> dict[str, Any]:
 
 
 def task(key: str = "app", state: str = "running", image: str = NEW, **more: Any) -> dict[str, Any]:
-    """Build a task: `desired`, `slot`, `node`, `err`, `code`, `created` and `since` (seconds) as wanted."""
+    """Build a task: `desired`, `slot`, `node`, `err`, `code`, `spec`, `created` and `since` (seconds) as wanted."""
     created = more.get("created", NOW - 60)
     status: dict[str, Any] = {"State": state, "Timestamp": iso(more.get("since", created))}
     status["Err"] = more.get("err", "")
@@ -50,7 +50,7 @@ def task(key: str = "app", state: str = "running", image: str = NEW, **more: Any
     return {
         "ID": f"task-{key}-{created}",
         "ServiceID": f"id-{key}",
-        "Spec": {"ContainerSpec": {"Image": image}},
+        "Spec": {"ContainerSpec": {"Image": image, **more.get("spec", {})}},
         "Status": status,
         "DesiredState": more.get("desired", "running" if state == "running" else "shutdown"),
         "CreatedAt": iso(created),
@@ -203,10 +203,71 @@ def test_no_replicas_wanted_is_ready_without_tasks() -> None:
     assert verdict(services, [task(), task("job")], want)[0] is Health.WAITING
 
 
-def test_a_stack_without_any_task_is_never_ready() -> None:
-    """Where nothing at all runs nothing can be shown to stay up: the gate fails closed."""
+def test_an_app_scaled_to_nothing_is_hopeless() -> None:
+    """Where the service app runs no task nobody can answer, and waiting changes nothing."""
     services = [service(mode={"Replicated": {"Replicas": 0}})]
-    assert verdict(services, [], wanted(services={"app": (NEW, 0)}))[0] is Health.HOPELESS
+    health, said = verdict(services, [], wanted(services={"app": (NEW, 0)}))
+    assert health is Health.HOPELESS
+    assert "scaled to 0" in said
+
+
+def test_the_same_image_with_other_settings_is_not_the_wanted_task() -> None:
+    """A task of the version before, with the same image and an older config, does not count as the new one."""
+    new, old = {"Env": ["A=2"]}, {"Env": ["A=1"]}
+    assert verdict([service(spec=new)], [task(spec=old)])[0] is Health.WAITING
+    assert verdict([service(spec=new)], [task(spec=new)])[0] is Health.READY
+
+
+def job(condition: str, attempts: int = 0) -> dict[str, Any]:
+    """Build a service that may end: `migrate`."""
+    return service("migrate", template={"RestartPolicy": {"Condition": condition, "MaxAttempts": attempts}})
+
+
+WITH_JOB = {"app": (NEW, 1), "migrate": (NEW, 1)}
+
+
+@pytest.mark.parametrize("condition", ["none", "on-failure"])
+def test_a_job_that_ended_well_has_done_its_work(condition: str) -> None:
+    """A migration that is not started again after success is as asked when it has ended with 0."""
+    services, want = [service(), job(condition)], wanted(services=WITH_JOB)
+    done = task("migrate", "complete", created=NOW - 10)
+    assert verdict(services, [task(), done], want)[0] is Health.READY
+    assert verdict(services, [task()], want)[0] is Health.WAITING
+    assert verdict(services, [task(), done], wanted(services=WITH_JOB, since=NOW - 5))[0] is Health.WAITING
+
+
+def test_a_job_that_failed_and_is_not_started_again_is_hopeless() -> None:
+    """One death decides where there is no second attempt; one more than the attempts where there are some."""
+    want = wanted(services=WITH_JOB)
+    died = [task("migrate", "failed", err="task: non-zero exit (1)", code=1, since=NOW - i) for i in range(3)]
+    assert verdict([service(), job("none")], [task(), died[0]], want)[0] is Health.HOPELESS
+    assert verdict([service(), job("on-failure", 1)], [task(), died[0]], want)[0] is Health.WAITING
+    health, said = verdict([service(), job("on-failure", 1)], [task(), *died[:2]], want)
+    assert health is Health.HOPELESS
+    assert "not started again" in said
+
+
+def test_a_server_that_keeps_ending_is_a_crash_loop() -> None:
+    """Exit code 0 is no success of a service that is to run: three ends are a loop, and the cause says so."""
+    ended = [task("app", "complete", since=NOW - i) for i in range(3)]
+    health, said = verdict([service()], ended)
+    assert health is Health.HOPELESS
+    assert "ended by itself with exit code 0" in said
+
+
+def test_no_node_for_a_task_is_hopeless_after_a_moment() -> None:
+    """Constraints that no node meets do not change by waiting; a node that only just comes is waited for."""
+    error = "no suitable node (scheduling constraints not satisfied on 1 node)"
+    late, fresh = (task("app", "pending", err=error, desired="running", created=NOW - age) for age in (10, 1))
+    assert verdict([service()], [late])[0] is Health.HOPELESS
+    assert verdict([service()], [fresh])[0] is Health.WAITING
+
+
+def test_the_task_to_blame_is_named() -> None:
+    """With the reason comes the container of the task that died last, for its log."""
+    dead = [task("app", "failed", since=NOW - i) for i in range(3)]
+    found = judge(read_stack(STACK, [service()], dead, NOW), wanted())
+    assert (found.service, found.container) == ("app", "c1")
 
 
 def test_times_are_read_to_the_nanosecond() -> None:
