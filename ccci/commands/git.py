@@ -50,7 +50,7 @@ _TREE = """
 set -o pipefail
 list=$(mktemp); trap 'rm -f "$list"' EXIT
 "$@" ls-tree -r -z --full-tree "$COMMIT" >"$list" && base64 -w0 "$list" && echo &&
-tr '\\0' '\\n' <"$list" | awk '$2 == "blob" && $1 ~ /^100/ {print $3}' | "$@" cat-file --batch |
+"$@" ls-tree -r --full-tree "$COMMIT" | awk '$2 == "blob" && $1 ~ /^100/ {print $3}' | "$@" cat-file --batch |
 head -c "$LIMIT" | gzip -1 | base64 -w0
 """
 

@@ -80,15 +80,18 @@ class Tree(HostFact[dict[str, bytes]]):
         files: dict[str, bytes] = {}
         for entry in listing.split(b"\0")[:-1]:
             about, _, name = entry.partition(b"\t")
-            mode, kind, _ = about.split()
+            mode, kind, wanted = about.split()
             if kind == b"blob" and mode.startswith(b"100"):
-                files[name.decode("utf-8", "surrogateescape")] = _object(stream)
+                files[name.decode("utf-8", "surrogateescape")] = _object(stream, wanted)
         return files
 
 
-def _object(stream: io.BytesIO) -> bytes:
-    """Read one object of `git cat-file --batch`: a line with its size, its content, a new line."""
-    size = int(stream.readline().split()[2])
+def _object(stream: io.BytesIO, wanted: bytes) -> bytes:
+    """Read one object of `git cat-file --batch`: a line with its id and size, its content, a new line."""
+    identity, _, length = stream.readline().split()
+    if identity != wanted:
+        raise ValueError(f"object {identity!r} where {wanted!r} should be")
+    size = int(length)
     content = stream.read(size + 1)
     if len(content) != size + 1:
         raise ValueError(f"the recipe's files are more than {git.TREE_LIMIT} bytes")

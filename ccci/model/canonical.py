@@ -91,6 +91,14 @@ class CanonicalRecord:
     run: str = ""
 
 
+def fits(manifest: Manifest | None, record: CanonicalRecord) -> bool:
+    """Return whether a snapshot is the one that a record names: the same data, of the same release."""
+    if manifest is None:
+        return False
+    named = record.snapshot, record.version, record.commit
+    return (manifest.digest, manifest.version, manifest.commit) == named
+
+
 @attrs.frozen
 class Canonical:
     """The canonical as a run sees it: the app, its record and its snapshot's manifest."""

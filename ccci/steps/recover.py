@@ -12,7 +12,7 @@ from ccci.errors import CcciError, InfrastructureError, Locked, SnapshotBroken
 from ccci.facts.docker import StackLeftovers, Volumes
 from ccci.facts.warm import ColdApps, Folder, Lock
 from ccci.model.app import App, canonical_app
-from ccci.model.canonical import Canonical, Journal, Manifest, Status
+from ccci.model.canonical import Canonical, Journal, Status, fits
 from ccci.operations.recipe import no_worktrees
 from ccci.operations.record import moved, removed, secrets_removed, swapped_in
 from ccci.operations.volume import remove_volumes, restore_volumes
@@ -146,8 +146,8 @@ def settle_snapshot(app: App) -> None:
     session = current()
     at, old, back = snapshot_places(app)
     record, have = read_record(session, app), read_manifest(session, at)
-    if record is not None and not _is(have, record.snapshot):
-        found = [folder for folder in (old, back) if _is(read_manifest(session, folder), record.snapshot)]
+    if record is not None and not fits(have, record):
+        found = [folder for folder in (old, back) if fits(read_manifest(session, folder), record)]
         if not found:
             raise SnapshotBroken(
                 f"no snapshot of {app.recipe} is the one that canonical.json names",
@@ -157,10 +157,6 @@ def settle_snapshot(app: App) -> None:
             session.perform(moved, old, to=back, fence=session.fence(app))
         session.perform(swapped_in, back, at=at, fence=session.fence(app))
     session.perform(removed, old, back, at.with_name("snapshot.new"), fence=session.fence(app))
-
-
-def _is(manifest: Manifest | None, digest: str) -> bool:
-    return manifest is not None and manifest.digest == digest
 
 
 @step("removing volumes and secrets of {0.domain}")

@@ -12,7 +12,7 @@ from ccci.facts.docker import Volumes
 from ccci.facts.warm import ChangedSince, Digests, File
 from ccci.model import codec
 from ccci.model.app import App, canonical_app
-from ccci.model.canonical import Canonical, CanonicalRecord, Journal, Manifest, Status, combined
+from ccci.model.canonical import Canonical, CanonicalRecord, Journal, Manifest, Status, combined, fits
 from ccci.operations.record import file_written, marked, moved, removed
 from ccci.operations.volume import data_of
 
@@ -55,7 +55,7 @@ def find_canonical(session: Session, recipe: str) -> Canonical | None:
         )
     for folder in snapshot_places(app):
         manifest = read_manifest(session, folder)
-        if manifest is not None and manifest.digest == record.snapshot:
+        if manifest is not None and fits(manifest, record):
             return Canonical(app, record, manifest)
     raise SnapshotBroken(
         f"no snapshot of {recipe} is the one that canonical.json names",
