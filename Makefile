@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 RECIPE ?= custom-html
 BIN := .venv/bin
 
-.PHONY: help bootstrap demo test lint format bench lock clean
+.PHONY: help bootstrap demo test chaos lint format bench lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ demo: bootstrap ## bring up a lab and run the cold and the quick lane on it
 
 test: ## run all tests; those that need one bring up a lab of their own
 	@scripts/test $(PYTEST_ARGS)
+
+chaos: ## break runs at every other point that a test knows: what takes too long for each change
+	@CCCI_TEST_TIER=chaos scripts/test $(PYTEST_ARGS)
 
 lint: bootstrap ## ruff, mypy, shellcheck
 	@$(BIN)/ruff check --quiet

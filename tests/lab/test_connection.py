@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import heads
-from tests.support.crash import bring_up, cut, engine, holding, kill_hard, until
+from tests.support.crash import bring_up, cut, engine, holding, kill_hard, mostly_chaos, until
 from tests.support.host import LabHost
 from tests.support.recipe import KNOWN_GOOD, OLDER, LabRecipe
 from tests.support.seeding import seed
@@ -126,7 +126,7 @@ def own_kept(own_seeded: KnownGood) -> Iterator[KnownGood]:
 
 
 @pytest.mark.xdist_group("own-lab")
-@pytest.mark.parametrize("moment", ["health", "undeploying"])
+@pytest.mark.parametrize("moment", mostly_chaos(["health", "undeploying"], ["health"]))
 def test_silent_host_ends_the_run(own_kept: KnownGood, moment: str) -> None:
     """A host that falls silent ends the run in the time that the settings give it; the next run recovers."""
     recipe = own_kept.recipe
@@ -155,7 +155,7 @@ def assert_next_run_recovers(recipe: LabRecipe) -> None:
 
 
 @pytest.mark.xdist_group("own-lab")
-@pytest.mark.parametrize("fork", ["auto", "off"])
+@pytest.mark.parametrize("fork", mostly_chaos(["auto", "off"], ["auto"]))
 def test_host_that_restarts(own_kept: KnownGood, fork: str) -> None:
     """A host that dies in the middle of a run and comes back has its known-good put back by the next run."""
     recipe, host = own_kept.recipe, own_kept.recipe.host
@@ -172,7 +172,7 @@ COLD_POINTS = {"deployed": "deploying ", "upgrading": "upgrading ", "tearing-dow
 
 
 @pytest.mark.xdist_group("own-lab")
-@pytest.mark.parametrize("point", COLD_POINTS)
+@pytest.mark.parametrize("point", mostly_chaos(COLD_POINTS, ["upgrading"]))
 def test_killed_cold_run_is_torn_down(own_kept: KnownGood, point: str) -> None:
     """The next run, of whatever lane, tears down what a killed cold run left, and says so."""
     recipe = own_kept.recipe

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from tests.support import heads
-from tests.support.crash import Hold, alive, holding, kill_hard, until
+from tests.support.crash import Hold, alive, holding, kill_hard, mostly_chaos, until
 from tests.support.recipe import KNOWN_GOOD
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def assert_recovers(kept: KnownGood, commit: str) -> None:
     assert said.removeprefix("note").strip() in done.summary, done.summary
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", mostly_chaos(POINTS, ["forking", "updating", "undeploying"]))
 def test_next_run_recovers_a_killed_one(kept: KnownGood, killer: Killer, point: str) -> None:
     """A quick run killed at this point is named by `status`; the next run recovers it, says so and passes."""
     run, children = killer.run_until(point)
@@ -97,7 +97,7 @@ def test_next_run_recovers_a_killed_one(kept: KnownGood, killer: Killer, point: 
     assert_recovers(kept, killer.commit)
 
 
-@pytest.mark.parametrize("fork", ["auto", "off"])
+@pytest.mark.parametrize("fork", mostly_chaos(["auto", "off"], ["auto"]))
 def test_killed_at_its_last_write(kept: KnownGood, killer: Killer, fork: str) -> None:
     """A run killed while it marks the canonical idle, done or not: the next run passes and nothing is left."""
     run, _ = killer.run_until("proving that ", fork)
@@ -106,7 +106,10 @@ def test_killed_at_its_last_write(kept: KnownGood, killer: Killer, fork: str) ->
     assert done.code == 0, done.all
 
 
-@pytest.mark.parametrize("point", ["updating", "testing", "undeploying", "putting-back", "proving"])
+@pytest.mark.parametrize(
+    "point",
+    mostly_chaos(["updating", "testing", "undeploying", "putting-back", "proving"], ["updating", "putting-back"]),
+)
 def test_unforked_volumes_come_back(kept: KnownGood, killer: Killer, point: str) -> None:
     """A run killed while it works on the canonical's own volumes: the next run restores them from the snapshot."""
     run, _ = killer.run_until(point, fork="off")
@@ -115,7 +118,7 @@ def test_unforked_volumes_come_back(kept: KnownGood, killer: Killer, point: str)
     assert_recovers(kept, killer.commit)
 
 
-@pytest.mark.parametrize("fork", ["auto", "off"])
+@pytest.mark.parametrize("fork", mostly_chaos(["auto", "off"], ["off"]))
 def test_operators_verbs_recover(kept: KnownGood, killer: Killer, fork: str) -> None:
     """After a kill, `canonical verify` never calls changed data known-good, and the next verb puts all back."""
     run, _ = killer.run_until("updating", fork)
@@ -152,7 +155,7 @@ def test_command_of_a_dead_run_is_waited_for(kept: KnownGood, killer: Killer) ->
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("point", ["waiting  ", "testing", "undeploying"])
+@pytest.mark.parametrize("point", mostly_chaos(["waiting  ", "testing", "undeploying"], ["waiting  ", "testing"]))
 def test_stopped_run_cleans_up(kept: KnownGood, killer: Killer, point: str, name: str) -> None:
     """A run that is asked to stop puts everything back itself, leaves no process, and ends with the signal's code."""
     number = signal.Signals[name]

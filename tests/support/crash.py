@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+import pytest
+from _pytest.mark.structures import ParameterSet
 
 from tests.support.running import Running, clean_environment, python_program
 
@@ -165,6 +168,12 @@ def engine(home: Path, name: str, *words: str) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, f"{words}\n{done.stderr}"
     return done.stdout.strip()
+
+
+def mostly_chaos(every: Iterable[str], keep: Iterable[str]) -> list[ParameterSet]:
+    """Return all points as parameters; those that are not kept are for `make chaos`, since each takes a minute."""
+    kept = set(keep)
+    return [pytest.param(point, marks=() if point in kept else pytest.mark.chaos) for point in every]
 
 
 def bring_up(host: LabHost) -> Done:

@@ -17,7 +17,8 @@ _FILES = """
 git -C {clone} worktree list 2>/dev/null | sed 's/^/worktree /'
 find /root/.abra/servers -name '*{tag}*' -printf 'env %f\\n'
 find /var/lib/ci-warm/cold -name '*{tag}*' -printf 'cold %f\\n' 2>/dev/null
-find {home} ! -name 'lock' ! -name 'work.lock' ! -name 'holder' ! -name owner ! -name released ! -name holder.pid ! -name claim -printf 'warm %P\\n' 2>/dev/null
+find {home} ! -name '*lock' ! -name 'holder*' ! -name owner ! -name released ! -name claim \\
+  -printf 'warm %P\\n' 2>/dev/null
 grep -rlsF -- {tag} /var/lib/ci-warm/scratch | cut -d/ -f1-6 | sort -u | sed 's/^/scratch /'
 find /srv/git /root/.abra/recipes -maxdepth 1 -type d -name '*{tag}*' -printf 'repository %f\\n'
 ps -eo args | grep '[c]cci-lock' | grep -F -- {tag} | sed 's/^/process /'
