@@ -102,7 +102,6 @@ def release(recipe: LabRecipe, number: int) -> str:
     return version
 
 
-@pytest.mark.xdist_group("promotion")
 @pytest.mark.parametrize("point", mostly_chaos(POINTS, ["described", "swapped"]))
 def test_killed_promotion(moving: LabRecipe, point: str) -> None:
     """A run killed at this point of a promotion leaves old or new known-good whole, and the next one ends the job."""
