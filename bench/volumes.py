@@ -165,7 +165,7 @@ def forks(target: Target, sizes: Sequence[int], runs: int) -> Section:
         for size in sizes:
             run_id = f"bench{turn}x{size}"
             labels = {RUN_LABEL: run_id}
-            attach[size].values.append(_clock(lambda: _attach(target, size, run_id, labels))[0])  # noqa: B023
+            attach[size].values.append(_clock(lambda: _attach(target, size, run_id, labels))[0])  # noqa: B023 - at once
             _write(target, fork_name(run_id, KEY))
             names = [fork_name(run_id, KEY), scratch_name(run_id)]
             undo[size].values.append(_clock(lambda: target.session.perform(remove_volumes, names))[0])  # noqa: B023

@@ -49,11 +49,6 @@ def container_rm(ids: Sequence[str]) -> Argv:
     return argv("docker", "rm", "-v", *ids)
 
 
-def volume_rm(names: Sequence[str]) -> Argv:
-    """Remove volumes."""
-    return argv("docker", "volume", "rm", *names)
-
-
 def volume_create(name: str, *, labels: Mapping[str, str], options: Mapping[str, str] | None = None) -> Argv:
     """Create a volume of the `local` driver."""
     words = ["docker", "volume", "create", "--driver", "local"]

@@ -155,21 +155,6 @@ class FailedHealthcheck(HostFact["str | None"]):
         return str(looks[-1].get("Output") or "").strip() if looks else ""
 
 
-class Image(HostFact[bool]):
-    """Whether an image is on the host."""
-
-    @override
-    def command(self, image: str) -> StringCommand:
-        """Args: image: its name with tag."""
-        self.image = image
-        return self.shell(docker.get(docker.filtered("/images/json", reference=[image])))
-
-    @override
-    def parse(self, lines: list[str]) -> bool:
-        [data] = _answers(lines, 1)
-        return bool(data)
-
-
 @attrs.frozen
 class Engine:
     """The host's Docker: version, whether it is a Swarm manager, whether IPVS is in the kernel."""

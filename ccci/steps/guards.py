@@ -44,14 +44,25 @@ def app_locked(canonical: Canonical, run: Run) -> Iterator[App]:
         Locked: another run holds it.
         NotIdle: an operator has the canonical in use.
     """
-    app, session = canonical.app, run.session
+    with recovered(canonical.app, run) as app:
+        if run.canonical is not None:
+            check_idle(run.session, run.canonical)
+        yield app
+
+
+@contextmanager
+def recovered(app: App, run: Run) -> Iterator[App]:
+    """Hold a canonical's lock; what a dead run left is recovered first, and the run sees what is there then.
+
+    Raises:
+        Locked: another run holds it.
+    """
+    session = run.session
     session.lock(app)
     try:
         if found := recover_canonical(app):
             session.say(found, keep=True)
         run.canonical = find_canonical(session, app.recipe)
-        if run.canonical is not None:
-            check_idle(run.session, run.canonical)
         yield app
     finally:
         session.unlock(app)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import attrs
 
 from ccci import paths
@@ -18,19 +15,18 @@ from ccci.model.app import App
 from ccci.model.canonical import Canonical, CanonicalRecord, Status
 from ccci.model.run import Release
 from ccci.steps.app import deploy_canonical, health_gate, take_down
+from ccci.steps.guards import recovered
 from ccci.steps.promote import commit_known_good
 from ccci.steps.recover import (
     app_of,
     drop_scratch,
     prove,
-    recover_canonical,
     remove_strangers,
     restore_known_good,
 )
 from ccci.steps.registry import (
     changed,
     digest_now,
-    find_canonical,
     read_record,
     snapshot_path,
     untouched,
@@ -71,20 +67,6 @@ def _glance(session: Session, app: App) -> list[Glance]:
     return [Glance(record, running, session.read(Lock, home=app.home).holder)]
 
 
-@contextmanager
-def operated(run: Run) -> Iterator[App]:
-    """Hold the canonical's lock for an operator's verb, after recovering what a dead run left."""
-    session, app = run.session, app_of(run.session, run.recipe.name)
-    session.lock(app)
-    try:
-        if found := recover_canonical(app):
-            session.say(found, keep=True)
-        run.canonical = find_canonical(session, app.recipe)
-        yield app
-    finally:
-        session.unlock(app)
-
-
 def known(run: Run) -> Canonical:
     """Return the run's canonical.
 
@@ -104,7 +86,7 @@ def deploy(run: Run) -> str:
 
     From here on no run touches it, until it is undeployed and its data are seeded or restored.
     """
-    with operated(run) as app:
+    with recovered(app_of(run.session, run.recipe.name), run) as app:
         canonical = known(run)
         write_record(run.session, app, changed(canonical.record, Status.WARM))
         with cleaned_up(lambda: drop_scratch(run.session.run_id, app.recipe)):
@@ -115,7 +97,7 @@ def deploy(run: Run) -> str:
 
 def undeploy(run: Run) -> bool:
     """Take the canonical down; returns whether its data still equal known-good, so that it is idle again."""
-    with operated(run) as app:
+    with recovered(app_of(run.session, run.recipe.name), run) as app:
         canonical = known(run)
         take_down(app)
         same = untouched(run.session, canonical) or digest_now(run.session, canonical) == canonical.record.snapshot
@@ -130,7 +112,7 @@ def seed(run: Run) -> CanonicalRecord:
     Raises:
         NotIdle: it is deployed.
     """
-    with operated(run) as app:
+    with recovered(app_of(run.session, run.recipe.name), run) as app:
         record, manifest = known(run).record, known(run).manifest
         keys = {volume.volume: key for key, volume in manifest.volumes.items()}
         _refuse_deployed(run.session, app)
@@ -140,7 +122,7 @@ def seed(run: Run) -> CanonicalRecord:
 
 def restore(run: Run) -> None:
     """Throw the canonical's data away and put known-good back."""
-    with operated(run) as app:
+    with recovered(app_of(run.session, run.recipe.name), run) as app:
         canonical = known(run)
         _refuse_deployed(run.session, app)
         write_record(run.session, app, changed(canonical.record, Status.DIRTY, run=run.id))
@@ -157,7 +139,7 @@ def verify(run: Run) -> list[str]:
         SnapshotBroken: an archive or a volume differs.
         NotIdle: it is deployed, so its data move.
     """
-    with operated(run) as app:
+    with recovered(app_of(run.session, run.recipe.name), run) as app:
         canonical = known(run)
         _refuse_deployed(run.session, app)
         return _verified(app, canonical)

@@ -22,11 +22,10 @@ from ccci.model.run import KnownGoodChange, Release
 from ccci.operations.record import file_written, marked, moved, swapped_in
 from ccci.operations.volume import snapshot_volumes
 from ccci.steps.app import bring_up, canonical_env, health_gate, take_down
-from ccci.steps.guards import check_idle
+from ccci.steps.guards import check_idle, recovered
 from ccci.steps.recover import app_of, drop_scratch, recover_canonical, settle_snapshot
 from ccci.steps.registry import (
     clear_journal,
-    find_canonical,
     proof_mark,
     record_path,
     snapshot_path,
@@ -50,23 +49,16 @@ def promote(run: Run) -> None:
         run.summary.append(f"known-good {_unchanged(run)}: {reason}")
         return
     session, app = run.session, app_of(run.session, run.recipe.name)
-    with stage(run, "promote"):
-        session.lock(app)
-        try:
-            if found := recover_canonical(app):
-                session.say(found, keep=True)
-            run.canonical = find_canonical(session, app.recipe)
-            if run.canonical is not None and run.canonical.record.commit == run.head.commit:
-                run.summary.append(f"known-good {_unchanged(run)}: it is this release already")
-                return
-            if reason := _why_not(run):  # another run may have promoted a newer release meanwhile
-                run.summary.append(f"known-good {_unchanged(run)}: {reason}")
-                return
-            if run.canonical is not None:
-                check_idle(session, run.canonical)
-            run.summary.append(_promote_locked(run, app))
-        finally:
-            session.unlock(app)
+    with stage(run, "promote"), recovered(app, run):
+        if run.canonical is not None and run.canonical.record.commit == run.head.commit:
+            run.summary.append(f"known-good {_unchanged(run)}: it is this release already")
+            return
+        if reason := _why_not(run):  # another run may have promoted a newer release meanwhile
+            run.summary.append(f"known-good {_unchanged(run)}: {reason}")
+            return
+        if run.canonical is not None:
+            check_idle(session, run.canonical)
+        run.summary.append(_promote_locked(run, app))
 
 
 def _why_not(run: Run) -> str:
