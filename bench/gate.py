@@ -12,7 +12,8 @@ from ccci.facts.docker import DockerEngine, Stack
 from ccci.facts.git import Tags
 from ccci.model.app import App
 from ccci.model.deployment import Deployment, Place, app_env, plan
-from ccci.model.recipe import Recipe, find_recipe
+from ccci.model.enrolment import find_recipe
+from ccci.model.recipe import Recipe
 from ccci.model.run import Release
 from ccci.operations.recipe import worktree
 from ccci.operations.stack import deploy, health_gate, undeploy

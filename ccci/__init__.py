@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ccci.steps.guards import start_over as start_over
     from ccci.steps.guards import torn_down as torn_down
     from ccci.steps.promote import promote as promote
+    from ccci.steps.reconcile import reconcile as reconcile
     from ccci.steps.stages import run_tests as run_tests
     from ccci.steps.stages import skip_stage as skip_stage
     from ccci.steps.stages import stage as stage
@@ -40,6 +41,7 @@ _WHERE = {
     "play": "ccci.api",
     "playbook": "ccci.engine.playbook",
     "promote": "ccci.steps.promote",
+    "reconcile": "ccci.steps.reconcile",
     "run_tests": "ccci.steps.stages",
     "skip_stage": "ccci.steps.stages",
     "stage": "ccci.steps.stages",

@@ -12,6 +12,7 @@ WARM = PurePosixPath("/var/lib/ci-warm")
 ABRA = PurePosixPath("/root/.abra")
 COLD = WARM / "cold"  # one folder for each cold app that lives
 RUNS = WARM / "runs"  # results, kept
+ALERTS = WARM / "alerts"  # what somebody should look at; those delivered are in `seen`
 SCRATCH = WARM / "scratch"  # worktrees, env and extra compose files of runs that live
 SERVER = "default"  # abra's name for the Swarm that it runs on itself
 
@@ -19,6 +20,11 @@ SERVER = "default"  # abra's name for the Swarm that it runs on itself
 def recipe_clone(recipe: str) -> PurePosixPath:
     """Where abra keeps the recipe's git repository."""
     return ABRA / "recipes" / recipe
+
+
+def scratch_of(run_id: str, recipe: str) -> PurePosixPath:
+    """Where a run keeps the worktrees and extra files of one recipe."""
+    return SCRATCH / run_id / recipe
 
 
 def controller_home() -> Path:

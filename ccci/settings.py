@@ -100,6 +100,14 @@ class Settings:
         default=30.0,
         metadata=_about("seconds until a silent connection counts as lost", seconds(0.1), "CCCI_DEAD_AFTER"),
     )
+    provider_wait: float = attrs.field(
+        default=1800.0,
+        metadata=_about(
+            "seconds that runs wait for the reconcile of a provider, and it for them",
+            seconds(0.1),
+            "CCCI_PROVIDER_WAIT",
+        ),
+    )
     test_timeout: float = attrs.field(
         default=900.0,
         metadata=_about("seconds that the tests of one stage may take", seconds(1), "CCCI_TEST_TIMEOUT"),

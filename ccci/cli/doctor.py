@@ -14,7 +14,7 @@ from ccci.errors import CcciError
 from ccci.events import Stream
 from ccci.facts.docker import DockerEngine, Networks
 from ccci.facts.system import Listens, MissingCommands
-from ccci.model.recipe import enrolled, find_recipe
+from ccci.model.enrolment import enrolled, find_recipe
 from ccci.settings import Settings
 
 _NEEDED = (

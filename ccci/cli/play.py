@@ -10,16 +10,18 @@ import click
 from ccci import settings as settings_module
 from ccci.engine import loader
 from ccci.engine.console import console_sink
+from ccci.engine.playbook import recipe_for
 from ccci.engine.request import Context, make_request, skip_fetch
 from ccci.engine.start import start
 from ccci.errors import UsageError
 from ccci.events import Stream
+from ccci.model.run import Mode
 from ccci.settings import Settings
 
 
 def complete_recipe(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
     """Return the enrolled recipes that begin with what was typed."""
-    from ccci.model.recipe import enrolled  # noqa: PLC0415
+    from ccci.model.enrolment import enrolled  # noqa: PLC0415
 
     return [name for name in enrolled(settings_module.load().recipes) if name.startswith(incomplete)]
 
@@ -42,13 +44,18 @@ def settings_for(host: str | None) -> Settings:
 @click.option("--stages", default="", help="Only these stages, separated by commas.")
 @click.option("--result", type=click.Path(path_type=Path, dir_okay=False), help="Write result.json here, too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--allow", default="", metavar="A->B", help="Reconcile: release this upgrade from its hold.")
+@click.option("--retry", is_flag=True, help="Reconcile: try again what was rolled back.")
 @click.option("--list", "list_", is_flag=True, help="List the playbooks.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what pytest prints.")
 def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
     playbook: str | None, recipe: str | None, ref: str, host: str | None, stages: str, result: Path | None,
-    dry_run: bool, list_: bool, verbose: bool,
+    dry_run: bool, allow: str, retry: bool, list_: bool, verbose: bool,
 ) -> int:  # fmt: skip
-    """Run PLAYBOOK: `quick` upgrades warm data to the head, `cold` does everything from scratch."""
+    """Run PLAYBOOK: `quick` upgrades warm data to the head, `cold` does everything from scratch.
+
+    Others keep the host's providers up to date and its alerts moving: see --list.
+    """
     settings = settings_for(host)
     if list_:
         for name, made in loader.load_all(settings).items():
@@ -56,17 +63,20 @@ def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
         return 0
     if not playbook:
         raise UsageError("which playbook?", hint="`ccci play --list` shows them")
-    if not recipe:
-        raise UsageError(f"which recipe should {playbook} test?", hint="add --recipe R")
+    made = loader.load(settings, playbook)
     request = make_request(
         playbook,
-        recipe=recipe,
+        recipe=recipe_for(made, recipe),
         ref=ref,
         stages=stages,
         skip_fetch=skip_fetch(os.environ),
         result=result,
         dry_run=dry_run,
+        allow=allow,
+        retry=retry,
     )
+    if (allow or retry) and made.mode is not Mode.RECONCILE:
+        raise UsageError("--allow and --retry are for reconcile playbooks", hint="`ccci play --list` shows them")
     stream = Stream()
     stream.attach(console_sink(verbose=verbose))
     return start(Context(settings, request), stream).exit_code

@@ -75,6 +75,19 @@ def secret_rm(names: Sequence[str]) -> Argv:
     return argv("docker", "secret", "rm", *names)
 
 
+_MISSING = 'for name; do docker image inspect "$name" >/dev/null 2>&1 || echo "$name"; done; docker version >/dev/null'
+
+
+def missing_images(names: Sequence[str]) -> Argv:
+    """Print those images that the engine does not have; fails if it does not answer."""
+    return argv("sh", "-c", _MISSING, "ccci-images", *names)
+
+
+def pull(name: str) -> Argv:
+    """Pull an image."""
+    return argv("docker", "pull", "--quiet", name)
+
+
 def execute(container: str, words: Sequence[str], *, stdin: bool) -> Argv:
     """Run a command in a container."""
     return argv("docker", "exec", *(["-i"] if stdin else []), container, *words)

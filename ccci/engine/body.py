@@ -14,14 +14,14 @@ from pyinfra.api.exceptions import ConnectError, PyinfraError
 from ccci.engine.console import log_sink
 from ccci.engine.request import QUICK_STAGES, Context
 from ccci.engine.results import Outcome, make_result, store
+from ccci.engine.run import HostRun, Run
 from ccci.engine.session import Session, utc_now
-from ccci.errors import CcciError, InfrastructureError, RecipeFailed
+from ccci.errors import CcciError, InfrastructureError, RecipeFailed, UsageError
 from ccci.events import RunEnded, Stream
 from ccci.model.run import Mode, RunResult, Verdict
 
 if TYPE_CHECKING:
     from ccci.engine.playbook import Playbook
-    from ccci.engine.run import Run
 
 
 def new_run_id() -> str:
@@ -62,8 +62,14 @@ def run_body(made: Playbook, state: State, host: Host, context: Context, stream:
     return result
 
 
-def plan_of(run: Run) -> list[str]:
-    """Return what a run would do, in words: for --dry-run."""
+def plan_of(run: HostRun) -> list[str]:
+    """Return what a run would do, in words: for --dry-run.
+
+    Raises:
+        UsageError: the playbook has no plan before it has looked.
+    """
+    if not isinstance(run, Run) or not run.mode.is_lane:
+        raise UsageError("only lanes can say beforehand what they would do", hint="leave --dry-run out")
     known = run.canonical.known_good if run.canonical else "none yet"
     base = run.base.version if run.base else "none is older"
     stages = [s for s in run.recipe.meta.stages if run.wants(s) and (run.mode is not Mode.QUICK or s in QUICK_STAGES)]
@@ -75,8 +81,8 @@ def plan_of(run: Run) -> list[str]:
     ]
 
 
-def _check_deploys(run: Run) -> None:
-    if run.session.deploys != run.expected_deploys:
+def _check_deploys(run: HostRun) -> None:
+    if run.mode.is_lane and run.session.deploys != run.expected_deploys:
         raise InfrastructureError(
             f"deploy-count is {run.session.deploys}, expected {run.expected_deploys}: the run did not do what it says"
         )

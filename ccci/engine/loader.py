@@ -8,13 +8,14 @@ from pathlib import Path
 import ccci
 from ccci.engine.playbook import Playbook
 from ccci.engine.request import Context
-from ccci.engine.run import Run
+from ccci.engine.run import HostRun, Run
 from ccci.engine.session import Session
 from ccci.errors import UsageError
 from ccci.model.app import cold_app
 from ccci.model.deployment import Files
-from ccci.model.recipe import Recipe, find_recipe
-from ccci.model.run import Release, Verdict
+from ccci.model.enrolment import find_recipe, refuse_providers_domain
+from ccci.model.recipe import Recipe
+from ccci.model.run import Mode, Release, Verdict
 from ccci.settings import Settings
 from ccci.steps.head import compose_at, fetch_recipe, find_base, find_head, read_files, read_source
 from ccci.steps.recover import recover_cold_apps
@@ -65,22 +66,30 @@ def _load(path: Path) -> list[Playbook]:
     return [value for value in vars(module).values() if isinstance(value, Playbook)]
 
 
-def prepare(session: Session, context: Context, made: Playbook) -> Run:
-    """Find out everything that a run needs, and refuse it while nothing was changed.
+def prepare(session: Session, context: Context, made: Playbook) -> HostRun:
+    """Find out everything that a playbook needs, and refuse it while nothing was changed.
 
     Raises:
         UsageError: the recipe, the ref or the recipe's files are not usable.
     """
-    request = context.request
+    if made.mode is Mode.HOST:
+        return HostRun(session=session, request=context.request, mode=made.mode)
+    return _prepare_recipe(session, context, made)
+
+
+def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
+    request, base = context.request, session.host_settings.base_domain
     recipe = find_recipe(request.recipe, context.settings.recipes)
+    refuse_providers_domain(recipe, base, context.settings.recipes)
     if not request.dry_run:
         for done in recover_cold_apps(session, recipe.name):
             session.say(done, keep=True)
-    fetch_recipe(session, recipe.name, request)
+    fetch_recipe(session, recipe.name, request, must=made.mode.is_lane)
     source = read_source(session, recipe)
     head = find_head(session, source, request, made.mode)
     files = read_files(session, recipe.name, head.commit)
-    _check_head(session, recipe, head, files)
+    if made.mode.is_lane:
+        _check_head(session, recipe, head, files)
 
     def fall_back_to(run: Run, name: str) -> Verdict:
         run.mode = load(context.settings, name).mode
@@ -98,9 +107,10 @@ def prepare(session: Session, context: Context, made: Playbook) -> Run:
         mode=made.mode,
         head=head,
         base=find_base(source, head),
-        canonical=find_canonical(session, recipe.name),
+        canonical=None if recipe.meta.provider else find_canonical(session, recipe.name),
         files={head.commit: files},
         fall_back_to=fall_back_to,
+        releases=source.releases,
     )
 
 

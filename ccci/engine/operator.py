@@ -13,7 +13,7 @@ from ccci.engine.run import Run
 from ccci.engine.session import Session
 from ccci.events import Stream
 from ccci.model import names
-from ccci.model.recipe import find_recipe
+from ccci.model.enrolment import find_recipe
 from ccci.model.run import Mode, Release, Verdict
 from ccci.settings import Settings
 from ccci.steps.registry import find_canonical

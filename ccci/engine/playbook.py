@@ -20,33 +20,41 @@ from ccci import settings as settings_module
 from ccci.engine.body import run_body
 from ccci.engine.console import console_sink
 from ccci.engine.request import Context, make_request, skip_fetch
-from ccci.engine.run import Run
-from ccci.errors import CcciError
+from ccci.engine.run import HostRun
+from ccci.errors import CcciError, UsageError
 from ccci.events import Stream
 from ccci.model.run import Mode, Verdict
 
+_TRUE = ("1", "True", "true")
 _EXECUTED_BY_PYINFRA = (None, "builtins")  # what pyinfra's exec of a deploy file gives, by Python version
 
 
 @attrs.frozen
 class Playbook:
-    """A playbook: its name, lane, function, and what it does in one line."""
+    """A playbook: its name, kind, function, what it does in one line, and its recipe if that is always the same."""
 
     name: str
     mode: Mode
-    function: Callable[[Run], Verdict]
+    function: Callable[[Any], Verdict]
     summary: str
+    recipe: str = ""
 
-    def __call__(self, run: Run) -> Verdict:
+    def __call__(self, run: HostRun) -> Verdict:
         """Run it."""
         return self.function(run)
 
 
-def playbook(mode: Mode) -> Callable[[Callable[[Run], Verdict]], Playbook]:
-    """Make a function a playbook of a lane; its name and first docstring line are what users see."""
+def playbook(mode: Mode, *, recipe: str = "") -> Callable[[Callable[[Any], Verdict]], Playbook]:
+    """Make a function a playbook; its name and first docstring line are what users see.
 
-    def decorate(function: Callable[[Run], Verdict]) -> Playbook:
-        made = Playbook(function.__name__, mode, function, (function.__doc__ or "").strip().split("\n")[0])
+    Args:
+        mode: what kind of playbook it is; one of `Mode.HOST` is given a `HostRun`, all others a `Run`.
+        recipe: the one recipe that it is for; else whoever plays it names one.
+    """
+
+    def decorate(function: Callable[[Any], Verdict]) -> Playbook:
+        summary = (function.__doc__ or "").strip().split("\n")[0]
+        made = Playbook(function.__name__, mode, function, summary, recipe)
         if function.__module__ in _EXECUTED_BY_PYINFRA and pyinfra_context.ctx_state.isset():
             _queue(made)
         return made
@@ -71,16 +79,33 @@ def _body(state: State, host: Host, made: Playbook) -> bool:
     try:
         request = make_request(
             made.name,
-            recipe=_data(host, "recipe"),
+            recipe=recipe_for(made, _data(host, "recipe")),
             ref=_data(host, "ref"),
             stages=_data(host, "stages"),
-            skip_fetch=skip_fetch(os.environ) or _data(host, "skip_fetch") in ("1", "True", "true"),
+            skip_fetch=skip_fetch(os.environ) or _data(host, "skip_fetch") in _TRUE,
+            allow=_data(host, "allow"),
+            retry=_data(host, "retry") in _TRUE,
         )
         loaded = settings_module.load()
     except CcciError as error:
         print_error(error)
         return False
     return run_body(made, state, host, Context(loaded, request), stream).passed
+
+
+def recipe_for(made: Playbook, named: str | None) -> str:
+    """Return the recipe that a playbook is to work on.
+
+    Raises:
+        UsageError: it needs one and none is named, or another one is.
+    """
+    if made.mode is Mode.HOST and named:
+        raise UsageError(f"{made.name} works on the host as a whole", hint="leave --recipe out")
+    if made.recipe and named and named != made.recipe:
+        raise UsageError(f"{made.name} is for {made.recipe}, not for {named}", hint="leave --recipe out")
+    if not named and not made.recipe and made.mode is not Mode.HOST:
+        raise UsageError(f"which recipe should {made.name} test?", hint="add --recipe R")
+    return made.recipe or named or ""
 
 
 def _data(host: Host, key: str) -> str:

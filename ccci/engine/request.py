@@ -10,6 +10,7 @@ import attrs
 from ccci.errors import UsageError
 from ccci.model import names
 from ccci.model.recipe import STAGES
+from ccci.model.version import is_version
 from ccci.settings import Settings
 
 QUICK_STAGES = ("upgrade", "custom")
@@ -22,12 +23,14 @@ class Request:
 
     Attributes:
         playbook: the playbook's name.
-        recipe: the recipe's name, checked.
+        recipe: the recipe's name, checked; empty for a playbook on the host as a whole.
         ref: branch, tag or commit, checked; empty for the lane's own choice.
         stages: the stages asked for; empty for all that the recipe has.
         skip_fetch: whether the clone on the host is used as it is.
         result: where result.json goes besides the usual place, or None.
         dry_run: whether only the plan is shown.
+        allow: the upgrade `A->B` that an operator releases from its hold, or empty.
+        retry: whether an upgrade that was rolled back before is tried again.
     """
 
     playbook: str
@@ -37,6 +40,8 @@ class Request:
     skip_fetch: bool = False
     result: Path | None = None
     dry_run: bool = False
+    allow: str = ""
+    retry: bool = False
 
 
 def make_request(  # noqa: PLR0913  (one argument a flag)
@@ -48,6 +53,8 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
     skip_fetch: bool = False,
     result: Path | None = None,
     dry_run: bool = False,
+    allow: str = "",
+    retry: bool = False,
 ) -> Request:
     """Check what came from flags, the environment or pyinfra's `--data`.
 
@@ -64,13 +71,23 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
         )
     return Request(
         playbook=playbook,
-        recipe=names.recipe_name(recipe),
+        recipe=names.recipe_name(recipe) if recipe else "",
         ref=names.git_ref(ref) if ref else "",
         stages=tuple(stage for stage in STAGES if stage in wanted),
         skip_fetch=skip_fetch,
         result=result,
         dry_run=dry_run,
+        allow=_jump(allow) if allow else "",
+        retry=retry,
     )
+
+
+def _jump(text: str) -> str:
+    """Check the `A->B` of an operator who releases a hold."""
+    before, arrow, after = text.partition("->")
+    if not arrow or not is_version(before) or not is_version(after):
+        raise UsageError(f"--allow {text!r} names no upgrade", hint="write both versions, as in 1.0.0+2.3->2.0.0+3.1")
+    return text
 
 
 def request_from_environment(environ: Mapping[str, str]) -> Request:

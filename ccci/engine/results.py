@@ -14,13 +14,14 @@ from junitparser import TestCase as JUnitCase
 
 from ccci import paths
 from ccci.engine.request import Context
-from ccci.engine.run import Run
+from ccci.engine.run import HostRun
 from ccci.engine.session import Session, utc_now
 from ccci.errors import EXIT_LOCKED, EXIT_USAGE, CcciError, Stopped, UsageError
 from ccci.model import codec
 from ccci.model.run import (
     DeployCount,
     KnownGoodChange,
+    Mode,
     RunResult,
     StageResult,
     StageStatus,
@@ -41,7 +42,7 @@ class Outcome:
 
     started: str
     start: float
-    run: Run | None = None
+    run: HostRun | None = None
     verdict: Verdict = Verdict.ERRORED
     error: CcciError | None = None
 
@@ -58,7 +59,7 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
         recipe=request.recipe,
         host=session.host_settings.name,
         ref=request.ref,
-        commit=run.head.commit if run else "",
+        commit=run.commit if run else "",
         version_before=run.version_before if run else "",
         version_after=run.version_after if run else "",
         verdict=outcome.verdict,
@@ -70,11 +71,12 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
         steps=list(session.steps),
         deploy_count=DeployCount(session.deploys, run.expected_deploys if run else 0),
         known_good=run.known_good if run else KnownGoodChange(),
-        alerts=[],
+        alerts=list(run.alerts) if run else [],
         notes=[*session.notes, *(run.summary if run else [])],
         started=outcome.started,
         finished=utc_now(),
         seconds=round(time.monotonic() - outcome.start, 1),
+        outcome=run.outcome if run else "",
     )
 
 
@@ -181,18 +183,27 @@ def summary(result: RunResult) -> list[str]:
     if result.exit_code in (EXIT_USAGE, EXIT_LOCKED) and not result.stages:
         detail = [f"  | {line}" for line in result.detail.splitlines()[-5:]]
         return [f"ccci: {result.reason}", *detail, *([f"  what to do: {result.hint}"] if result.hint else [])]
-    confidence = " (lower confidence: does not gate a merge)" if result.mode.value == "quick" else ""
-    ref = result.commit[:7] or result.ref or "?"
-    lines = [f"SUMMARY recipe={result.recipe} ref={ref} mode={result.mode.value}{confidence}"]
+    lines = [_headline(result)]
     lines += [_stage_line(stage) for stage in result.stages]
-    lines += [f"  deploy-count = {result.deploy_count.actual} (expect {result.deploy_count.expected})"]
+    if result.mode.is_lane:
+        lines += [f"  deploy-count = {result.deploy_count.actual} (expect {result.deploy_count.expected})"]
     lines += [f"  {note}" for note in result.notes]
+    lines += [f"  alert raised: {name}" for name in result.alerts]
+    lines += [f"RECONCILE RESULT: {result.outcome}"] if result.outcome else []
     lines += [
         f"VERDICT {result.verdict.value} after {result.seconds:.1f} s" + (f": {result.reason}" if result.reason else "")
     ]
     lines += [f"  | {line}" for line in result.detail.splitlines()[-15:]]
     lines += [f"  what to do: {result.hint}"] if result.hint else []
     return lines
+
+
+def _headline(result: RunResult) -> str:
+    if result.mode is Mode.HOST:
+        return f"SUMMARY {result.playbook} host={result.host}"
+    confidence = " (lower confidence: does not gate a merge)" if result.mode is Mode.QUICK else ""
+    ref = result.commit[:7] or result.ref or "?"
+    return f"SUMMARY recipe={result.recipe} ref={ref} mode={result.mode.value}{confidence}"
 
 
 def _stage_line(stage: StageResult) -> str:

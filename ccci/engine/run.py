@@ -1,10 +1,11 @@
-"""The run that a playbook is given: what is tested, against what, and what came of it so far."""
+"""What a playbook is given: a whole host, or one recipe with a head to test; and what came of it so far."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
+from typing_extensions import override
 
 from ccci.engine.request import Request
 from ccci.engine.session import Session
@@ -13,51 +14,98 @@ from ccci.model.canonical import Canonical
 from ccci.model.deployment import Files
 from ccci.model.recipe import Recipe
 from ccci.model.run import KnownGoodChange, Mode, Release, StageResult, Verdict
+from ccci.model.version import Version
+from ccci.testing.context import SsoContext
 
 
-@attrs.define
-class Run:
-    """One run.
+@attrs.define(kw_only=True)
+class HostRun:
+    """One playbook on one host.
 
     Attributes:
         session: the session that it runs in.
         request: what was asked for.
-        recipe: the recipe's enrolment.
-        mode: the lane.
-        head: what is tested.
-        base: what the cold lane upgrades from; None if no release is older.
-        canonical: the recipe's canonical, or None if it has none yet.
-        files: trees of commits that were read, by commit.
-        fall_back_to: starts another playbook on this run.
+        mode: what kind of playbook it is.
         stages: results so far, in order.
-        expected_deploys: how often this lane brings an app up from nothing.
+        expected_deploys: how often this playbook brings an app up from nothing.
         known_good: known-good before and after.
         version_before, version_after: from what to what the run upgraded.
         summary: sentences for the end of the summary.
-        testers: test processes that were started ahead, by stage.
+        outcome: what a reconcile came to, such as `noop-healthy`; empty for others.
+        alerts: names of the alerts that were raised.
     """
 
     session: Session
     request: Request
-    recipe: Recipe
     mode: Mode
-    head: Release
-    base: Release | None
-    canonical: Canonical | None
-    files: dict[str, Files]
-    fall_back_to: Callable[[Run, str], Verdict]
     stages: list[StageResult] = attrs.field(factory=list)
     expected_deploys: int = 0
     known_good: KnownGoodChange = attrs.field(factory=KnownGoodChange)
     version_before: str = ""
     version_after: str = ""
     summary: list[str] = attrs.field(factory=list)
-    testers: dict[str, Tester] = attrs.field(factory=dict)
+    outcome: str = ""
+    alerts: list[str] = attrs.field(factory=list)
 
     @property
     def id(self) -> str:
         """The run's id."""
         return self.session.run_id
+
+    @property
+    def hex(self) -> str:
+        """The random part of the run's id: what its cold apps and realms are named by."""
+        return self.session.run_id[-6:]
+
+    @property
+    def commit(self) -> str:
+        """The commit that is tested, if one is."""
+        return ""
+
+    def close(self) -> None:
+        """End what the run has started on this machine."""
+
+    def passed(self) -> Verdict:
+        """Return the verdict of a playbook that came to its end."""
+        return Verdict.PASSED
+
+
+@attrs.define(kw_only=True)
+class Run(HostRun):
+    """One playbook on one recipe.
+
+    Attributes:
+        recipe: the recipe's enrolment.
+        head: what is tested; for a reconcile, the newest release.
+        base: what the cold lane upgrades from; None if no release is older.
+        canonical: the recipe's canonical, or None if it has none yet.
+        releases: the recipe's released versions.
+        files: trees of commits that were read, by commit.
+        fall_back_to: starts another playbook on this run.
+        testers: test processes that were started ahead, by stage.
+        overlay: values that this run lays over an app's env file, by the app's domain: those of its realm.
+        given_secrets: values of swarm secrets that this run must not make up, by the secret's name.
+        sso: the realm that this run was given, for its tests.
+        dep_domains: where the dependencies are that were deployed with the app, by recipe.
+    """
+
+    recipe: Recipe
+    head: Release
+    base: Release | None
+    canonical: Canonical | None
+    files: dict[str, Files]
+    fall_back_to: Callable[[Run, str], Verdict]
+    releases: Mapping[Version, Release] = attrs.field(factory=dict)
+    testers: dict[str, Tester] = attrs.field(factory=dict)
+    overlay: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    given_secrets: dict[str, str] = attrs.field(factory=dict, repr=False)
+    sso: SsoContext | None = attrs.field(default=None, repr=False)
+    dep_domains: dict[str, str] = attrs.field(factory=dict)
+
+    @property
+    @override
+    def commit(self) -> str:
+        return self.head.commit
 
     @property
     def label(self) -> str:
@@ -84,13 +132,18 @@ class Run:
         self.start_tester(stage)
         return self.testers.pop(stage)
 
+    @property
+    def stateful(self) -> bool:
+        """Whether the recipe is a provider with data to lose."""
+        return self.recipe.meta.provider is not None and self.recipe.meta.provider.stateful
+
     def start_tester(self, stage: str) -> None:
         """Start a stage's test process while something else is waited for."""
         if stage not in self.testers:
             self.testers[stage] = Tester(files_of_stage(stage, self.recipe.tests))
 
+    @override
     def close(self) -> None:
-        """End test processes that were started and never used."""
         for tester in self.testers.values():
             tester.close()
         self.testers.clear()
@@ -99,7 +152,3 @@ class Run:
         """Run another playbook instead, saying why."""
         self.session.say(f"falling back to {playbook.upper()}: {because}", keep=True)
         return self.fall_back_to(self, playbook)
-
-    def passed(self) -> Verdict:
-        """Return the verdict of a playbook that came to its end."""
-        return Verdict.PASSED

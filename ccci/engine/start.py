@@ -9,7 +9,7 @@ from ccci.engine.quiet import quiet, silence_output
 from ccci.engine.request import Context
 from ccci.engine.results import check_places
 from ccci.events import Stream
-from ccci.model.recipe import find_recipe
+from ccci.model.enrolment import find_recipe
 from ccci.model.run import RunResult
 
 
@@ -22,7 +22,8 @@ def start(context: Context, stream: Stream) -> RunResult:
     """
     made = loader.load(context.settings, context.request.playbook)
     check_places(context)
-    find_recipe(context.request.recipe, context.settings.recipes)
+    if context.request.recipe:
+        find_recipe(context.request.recipe, context.settings.recipes)
     quiet()
     silence_output()
     with connected(context.settings, context.settings.host) as (state, host):

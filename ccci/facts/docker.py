@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -198,3 +199,16 @@ class Networks(HostFact[tuple[str, ...]]):
     def parse(self, lines: list[str]) -> tuple[str, ...]:
         [data] = _answers(lines, 1)
         return tuple(sorted(n["Name"] for n in data))
+
+
+class MissingImages(HostFact[tuple[str, ...]]):
+    """Which of these images the host does not have."""
+
+    @override
+    def command(self, names: Sequence[str]) -> StringCommand:
+        """Args: names: images, by name and tag."""
+        return self.shell(docker.missing_images(names))
+
+    @override
+    def parse(self, lines: list[str]) -> tuple[str, ...]:
+        return tuple(line for line in lines if line)

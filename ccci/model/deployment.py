@@ -34,6 +34,7 @@ class Place:
     Attributes:
         app: the app.
         env: the values of its env file.
+        overlay: values that lie over them for this run only.
         forks: the fork's name by the volume's name, for a run that works on forks.
         dnsrr: whether the host's kernel lacks IPVS (see the design, section 6).
         chaos: whether a commit rather than a released version is deployed.
@@ -41,6 +42,7 @@ class Place:
 
     app: App
     env: Mapping[str, str]
+    overlay: Mapping[str, str] = attrs.field(factory=dict)
     forks: Mapping[str, str] = attrs.field(factory=dict)
     dnsrr: bool = False
     chaos: bool = False
@@ -82,11 +84,14 @@ class Deployment:
         """Names of the app's own volumes by key, as they are without forks."""
         return self.compose.volume_names(self.app.stack)
 
-    def wanted(self, *, settle: float, since: float) -> Wanted:
-        """Return what the health gate waits for; see `Wanted` for the arguments."""
+    def wanted(self, *, settle: float, since: float, going_back: bool = False) -> Wanted:
+        """Return what the health gate waits for; see `Wanted` for the arguments.
+
+        A deployment without `inputs` stands for one that somebody else made: its label is not looked at.
+        """
         services = {name: (s.image, None if s.is_global else s.replicas) for name, s in self.compose.services.items()}
-        labels = {INPUTS_LABEL: self.inputs} if "app" in services else {}
-        return Wanted(services, labels, settle=settle, since=since)
+        labels = {INPUTS_LABEL: self.inputs} if "app" in services and self.inputs else {}
+        return Wanted(services, labels, settle=settle, since=since, going_back=going_back)
 
 
 def text_of(files: Files, name: str) -> str:
@@ -129,7 +134,7 @@ def plan(files: Files, release: Release, place: Place) -> Deployment:
         ComposeError: the recipe cannot be deployed as it is; nothing was changed.
     """
     exports = abra.exports(text_of(files, "abra.sh")) if "abra.sh" in files else {}
-    env = {**place.env, **exports, "STACK_NAME": place.app.stack}
+    env = {**place.env, **place.overlay, **exports, "STACK_NAME": place.app.stack}
     _refuse_reserved(env)
     names = envfile.compose_files(env)
     texts = [(name, text_of(files, name)) for name in names]

@@ -36,6 +36,7 @@ _ESCAPES = {"n": "\n", "t": "\t"}
 _NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _NEEDS_BACKSLASH = re.compile(r'[\\"$`]')
 _COMPOSE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_TYPE_LINE = re.compile(r"^((?:export[ \t]+)?(?:TYPE|RECIPE)=)[^\n#]*?(?=[ \t]*(?:#|$))", re.MULTILINE)
 _SECRET_KEY = re.compile(r"SECRET_([A-Z0-9_]+)_VERSION")
 _SECRET_LINE = re.compile(r"\s*(?:export\s+)?(SECRET_[A-Z0-9_]+_VERSION)\s*=[^#]*(?:#(.*))?")
 _SECRET_OPTION = re.compile(r"\b(length|charset|generate)=([^\s#]+)")
@@ -148,6 +149,17 @@ def _quoted(value: str) -> str:
     if "'" not in value and "\\" not in value:
         return f"'{value}'"
     return '"' + _NEEDS_BACKSLASH.sub(r"\\\g<0>", value) + '"'
+
+
+def retyped(text: str, value: str) -> str:
+    """Return an env file with another TYPE, and not one other character changed.
+
+    Args:
+        text: the env file.
+        value: `<recipe>:<version>`.
+    """
+    new, count = _TYPE_LINE.subn(lambda line: f"{line[1]}{value}", text)
+    return new if count else f"TYPE={value}\n{text}"
 
 
 def compose_files(env: Mapping[str, str]) -> tuple[str, ...]:

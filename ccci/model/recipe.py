@@ -1,26 +1,30 @@
-"""Enrolled recipes: a folder ``recipes/<name>/`` with ``recipe_meta.toml`` and, often, ``tests/``."""
+"""What ``recipes/<name>/recipe_meta.toml`` says: the settings of a recipe."""
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import tomli
 
+from ccci import paths
 from ccci.errors import RecipeMetaError, UsageError
-from ccci.model.names import recipe_name, shown
+from ccci.model.app import App, canonical_app
+from ccci.model.names import domain, recipe_name
+from ccci.model.tomltable import Table, is_bool, is_env, is_seconds, is_strings, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
 
 META_FILE = "recipe_meta.toml"
 STAGES = ("install", "upgrade", "custom")
 _TIMEOUT_MAX = 3600.0  # seconds
-_ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+_DEP = re.compile(r"\{dep:([a-z0-9-]+)\}")
+_BRACES = re.compile(r"\{([a-z_]+)\}")
+_SSO_WORDS = ("issuer", "realm", "client_id", "provider_url")
 _PATH = re.compile(r"/[!-~]{0,1023}")
 
 
@@ -42,6 +46,40 @@ class Health:
 
 
 @attrs.frozen
+class Sso:
+    """How an app is told of its run's realm on the live Keycloak.
+
+    Attributes:
+        redirect_paths: paths of the app to which Keycloak may send a browser back.
+        env: values of its env file; `{issuer}`, `{realm}`, `{client_id}` and `{provider_url}` stand for the realm's.
+        secrets: values of its swarm secrets, by the secret's name in the compose file; `{client_secret}` too.
+    """
+
+    redirect_paths: tuple[str, ...] = ()
+    env: dict[str, str] = attrs.field(factory=dict)
+    secrets: dict[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class ProviderMeta:
+    """A recipe whose app is kept up for others, by a reconcile.
+
+    Attributes:
+        domain: where it is; `{base}` stands for the host's base domain.
+        stateful: whether its data are snapshotted before an upgrade and restored after one that failed.
+        everybody: whether every run uses it, as the proxy; else those whose recipe has it in `deps`.
+    """
+
+    domain: str
+    stateful: bool = True
+    everybody: bool = False
+
+    def at(self, base: str) -> str:
+        """Return the provider's domain on a host."""
+        return domain(self.domain.replace("{base}", base), what="domain of a provider")
+
+
+@attrs.frozen
 class RecipeMeta:
     """The settings of a recipe.
 
@@ -53,6 +91,8 @@ class RecipeMeta:
         env: extra values of its apps' env files.
         deps: the providers that must be up first.
         service: the service that answers requests and carries the labels.
+        sso: how it is told of a realm, if `deps` has keycloak.
+        provider: what it is for others, or None if it is no provider.
     """
 
     recipe: str
@@ -62,6 +102,19 @@ class RecipeMeta:
     env: dict[str, str] = attrs.field(factory=dict)
     deps: tuple[str, ...] = ()
     service: str = "app"
+    sso: Sso = attrs.field(factory=Sso)
+    provider: ProviderMeta | None = None
+
+    def env_with(self, domains: Mapping[str, str]) -> dict[str, str]:
+        """Return the extra values of the env file, `{dep:NAME}` replaced by where that dependency is.
+
+        Args:
+            domains: domains of dependencies that are deployed with the app, by recipe.
+        """
+        return {
+            key: _DEP.sub(lambda found: domains.get(found[1], "not-deployed.invalid"), value)
+            for key, value in self.env.items()
+        }
 
 
 @attrs.frozen
@@ -79,6 +132,12 @@ class Recipe:
     folder: Path
     meta: RecipeMeta
     tests: Path | None
+
+    def app_at(self, base: str) -> App:
+        """Return the app of this recipe that stays: a provider, or else the canonical, on a host."""
+        if self.meta.provider is None:
+            return canonical_app(self.name, base)
+        return App(self.name, self.meta.provider.at(base), paths.WARM / self.name)
 
 
 def load_meta(folder: Path) -> RecipeMeta:
@@ -101,137 +160,101 @@ def load_meta(folder: Path) -> RecipeMeta:
     except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
         raise RecipeMetaError(f"{path}: {_reason(error)}", hint="it must be a TOML file in UTF-8") from None
     faults: list[str] = []
-    meta = _meta(_Table(content, "", faults), name)
+    meta = _meta(Table(content, "", faults), name)
     if faults:
         raise RecipeMetaError(f"{path} has faults:\n  " + "\n  ".join(faults), hint="see the docs on recipes")
     return meta
 
 
-def _meta(table: _Table, name: str) -> RecipeMeta:
-    table.known("recipe", "enrolled", "health", "stages", "env", "deps", "service")
+def _meta(table: Table, name: str) -> RecipeMeta:
+    table.known("recipe", "enrolled", "health", "stages", "env", "deps", "service", "sso", "provider")
     table.get("recipe", name, lambda v: v == name, f"{name!r}, as the folder, or be left out")
     stages = table.get("stages", list(STAGES), _is_stages, f"a list of different names out of {', '.join(STAGES)}")
-    return RecipeMeta(
+    meta = RecipeMeta(
         recipe=name,
-        enrolled=table.get("enrolled", True, lambda v: isinstance(v, bool), "true or false"),
+        enrolled=table.get("enrolled", True, is_bool, "true or false"),
         health=_health(table.table("health")),
         stages=tuple(stage for stage in STAGES if stage in stages),
-        env=table.get("env", {}, _is_env, "a table of strings, named as shells name variables"),
+        env=table.get("env", {}, is_env, "a table of strings, named as shells name variables"),
         deps=tuple(table.get("deps", [], _is_recipes, "a list of different recipes")),
-        service=table.get("service", "app", lambda v: _matches(_SERVICE, v), "the name of a service"),
+        service=table.get("service", "app", lambda v: matches(_SERVICE, v), "the name of a service"),
+        sso=_sso(table.table("sso")),
+        provider=_provider(table.table("provider"), name) if "provider" in table.content else None,
+    )
+    if meta.provider and meta.enrolled:
+        table.faults.append("enrolled must be false: a provider is kept by its reconcile, and is nobody's canonical")
+    if name in meta.deps:
+        table.faults.append(f"deps names {name} itself")
+    if unknown := {found for value in meta.env.values() for found in _DEP.findall(value)} - set(meta.deps):
+        table.faults.append(f"env names {{dep:{min(unknown)}}}, which is not in deps")
+    return meta
+
+
+def _sso(table: Table) -> Sso:
+    table.known("redirect_paths", "env", "secrets")
+    wanted = f"a table of strings, in which braces stand for {', '.join(_SSO_WORDS)}"
+    secret_words = (*_SSO_WORDS, "client_secret")
+    return Sso(
+        redirect_paths=tuple(table.get("redirect_paths", [], _is_paths, "a list of paths that start with '/'")),
+        env=table.get("env", {}, lambda v: _is_filled(v, _SSO_WORDS), wanted),
+        secrets=table.get("secrets", {}, lambda v: _is_filled(v, secret_words), f"{wanted}, client_secret"),
     )
 
 
-def _health(table: _Table) -> Health:
-    table.known("path", "status", "timeout", "settle")
-    default = Health()
-    seconds = f"a number of seconds from {{}} to {_TIMEOUT_MAX:.0f}"
-    return Health(
-        path=table.get("path", default.path, lambda v: _matches(_PATH, v), "a path that starts with '/'"),
-        status=tuple(table.get("status", [200], _is_status, "a list of HTTP status codes, 100 to 599")),
-        timeout=float(table.get("timeout", default.timeout, lambda v: _is_seconds(v, 1), seconds.format(1))),
-        settle=float(table.get("settle", default.settle, lambda v: _is_seconds(v, 0), seconds.format(0))),
+def _provider(table: Table, name: str) -> ProviderMeta:
+    table.known("domain", "stateful", "everybody")
+    return ProviderMeta(
+        domain=table.get("domain", f"warm-{name}.{{base}}", _is_domain, "a domain that ends with '.{base}'"),
+        stateful=table.get("stateful", True, is_bool, "true or false"),
+        everybody=table.get("everybody", False, is_bool, "true or false"),
     )
 
 
-@attrs.define
-class _Table:
-    """A TOML table that collects faults instead of raising the first."""
-
-    content: dict[str, Any]
-    prefix: str
-    faults: list[str]
-
-    def known(self, *keys: str) -> None:
-        for key in sorted(self.content.keys() - set(keys)):
-            self.faults.append(f"{self.prefix}{shown(key)[1:-1]} is unknown; known are {', '.join(keys)}")
-
-    def get(self, key: str, default: Any, is_good: Callable[[Any], bool], wanted: str) -> Any:
-        value = self.content.get(key, default)
-        if is_good(value):
-            return value
-        self.faults.append(f"{self.prefix}{key} must be {wanted}, but is {shown(value)}")
-        return default
-
-    def table(self, key: str) -> _Table:
-        content = self.get(key, {}, lambda v: isinstance(v, dict), "a table")
-        return _Table(content, f"{key}.", self.faults)
+def _is_paths(value: Any) -> bool:
+    return is_strings(value) and all(matches(_PATH, path) for path in value)
 
 
-def _matches(pattern: re.Pattern[str], value: Any) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
+def _is_filled(value: Any, words: tuple[str, ...]) -> bool:
+    return is_env(value) and all(set(_BRACES.findall(text)) <= set(words) for text in value.values())
 
 
-def _is_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) for v in value) and len(set(value)) == len(value)
-
-
-def _is_stages(value: Any) -> bool:
-    return _is_strings(value) and bool(value) and set(value) <= set(STAGES)
-
-
-def _is_recipes(value: Any) -> bool:
+def _is_domain(value: Any) -> bool:
     try:
-        return _is_strings(value) and all(recipe_name(v) for v in value)
+        return isinstance(value, str) and value.endswith(".{base}") and bool(ProviderMeta(value).at("example.com"))
     except UsageError:
         return False
 
 
-def _is_env(value: Any) -> bool:
-    return isinstance(value, dict) and all(_matches(_ENV_KEY, k) and isinstance(v, str) for k, v in value.items())
+def _health(table: Table) -> Health:
+    table.known("path", "status", "timeout", "settle")
+    default = Health()
+    seconds = f"a number of seconds from {{}} to {_TIMEOUT_MAX:.0f}"
+    return Health(
+        path=table.get("path", default.path, lambda v: matches(_PATH, v), "a path that starts with '/'"),
+        status=tuple(table.get("status", [200], _is_status, "a list of HTTP status codes, 100 to 599")),
+        timeout=float(table.get("timeout", default.timeout, lambda v: _is_wait(v, 1), seconds.format(1))),
+        settle=float(table.get("settle", default.settle, lambda v: _is_wait(v, 0), seconds.format(0))),
+    )
+
+
+def _is_stages(value: Any) -> bool:
+    return is_strings(value) and bool(value) and set(value) <= set(STAGES)
+
+
+def _is_recipes(value: Any) -> bool:
+    try:
+        return is_strings(value) and all(recipe_name(v) for v in value)
+    except UsageError:
+        return False
 
 
 def _is_status(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(v) is int and 100 <= v <= 599 for v in value)  # noqa: PLR2004
 
 
-def _is_seconds(value: Any, least: float) -> bool:
-    return type(value) in {int, float} and math.isfinite(value) and least <= value <= _TIMEOUT_MAX
+def _is_wait(value: Any, least: float) -> bool:
+    return is_seconds(value, least, _TIMEOUT_MAX)
 
 
 def _reason(error: Exception) -> str:
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
-
-
-def enrolled(recipes_dir: Path) -> tuple[str, ...]:
-    """List the recipes that sweeps include.
-
-    Args:
-        recipes_dir: the folder of enrolments; one that does not exist is empty.
-
-    Returns:
-        Their names, sorted.
-
-    Raises:
-        RecipeMetaError: the settings of a recipe are wrong; a sweep that passes it over would lie.
-    """
-    return tuple(name for name in _known(recipes_dir) if load_meta(recipes_dir / name).enrolled)
-
-
-def find_recipe(name: str, recipes_dir: Path) -> Recipe:
-    """Find an enrolled recipe.
-
-    Args:
-        name: its name; one that sweeps pass over (``enrolled = false``) is found, too.
-        recipes_dir: the folder of enrolments.
-
-    Returns:
-        The recipe.
-
-    Raises:
-        UsageError: there is none of that name; the message lists those there are.
-        RecipeMetaError: its settings are wrong.
-    """
-    folder = recipes_dir / recipe_name(name)
-    if not (folder / META_FILE).is_file():
-        known = ", ".join(_known(recipes_dir)) or "none"
-        raise UsageError(
-            f"recipe {name!r} is not enrolled in {recipes_dir}; known: {known}",
-            hint=f"to enrol it, create {name}/{META_FILE} there; an empty file takes all defaults",
-        )
-    tests = folder / "tests"
-    return Recipe(name=name, folder=folder, meta=load_meta(folder), tests=tests if tests.is_dir() else None)
-
-
-def _known(recipes_dir: Path) -> list[str]:
-    return sorted(meta.parent.name for meta in recipes_dir.glob(f"*/{META_FILE}"))

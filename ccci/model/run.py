@@ -11,10 +11,17 @@ from ccci.model.version import Version
 
 
 class Mode(str, Enum):
-    """Which lane a playbook is."""
+    """What kind of playbook it is: a lane, a provider's upkeep, or work on the host as a whole."""
 
     COLD = "cold"
     QUICK = "quick"
+    RECONCILE = "reconcile"
+    HOST = "host"
+
+    @property
+    def is_lane(self) -> bool:
+        """Whether it tests a head."""
+        return self in (Mode.COLD, Mode.QUICK)
 
 
 class Verdict(str, Enum):
@@ -142,6 +149,7 @@ class RunResult:
     started: str
     finished: str
     seconds: float
+    outcome: str = ""
 
     @property
     def passed(self) -> bool:

@@ -92,12 +92,14 @@ class Wanted:
         labels: labels that the service `app` must have.
         settle: seconds for which the newest task must have been running.
         since: tasks created before this (seconds since the epoch, host's clock) are history.
+        going_back: whether this is what an upgrade started from, so that Swarm's own rollback to it is welcome.
     """
 
     services: Mapping[str, tuple[str, int | None]]
     labels: Mapping[str, str]
     settle: float = 1.0
     since: float = 0.0
+    going_back: bool = False
 
 
 class Health(Enum):
@@ -154,7 +156,8 @@ def _judge_service(key: str, service: StackService, state: StackState, want: Wan
     recent = [t for t in tasks if t.created >= want.since]
     ended = [t for t in recent if t.state == _ENDED]
     dead = [t for t in recent if t.state in _DEAD] + ([] if service.may_end else ended)
-    if hopeless := _hopeless(key, service, image, dead):
+    back = want.going_back and service.update_state == "rollback_completed"
+    if hopeless := _hopeless(key, attrs.evolve(service, update_state="") if back else service, image, dead):
         return hopeless
     if stranded := [t for t in recent if _stranded(t, state.now)]:
         return _no(f"service {key}: no node can take it ({stranded[0].error})", key)

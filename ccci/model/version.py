@@ -71,6 +71,12 @@ class Version:
         """The recipe's major number; a higher one means work for the operator."""
         return int(semver.Version.parse(self.recipe).major)
 
+    @property
+    def app_major(self) -> str:
+        """The first number of the app's version, or all of it if there is none: another one may mean anything."""
+        number = re.match(r"v?(\d+)", self.app)
+        return number[1] if number else self.app
+
     @override
     def __str__(self) -> str:
         return f"{self.recipe}+{self.app}"

@@ -61,10 +61,14 @@ def no_worktrees(repo: PurePosixPath, *, scratch: PurePosixPath) -> Commands:
     """Remove a run's folder with its worktrees, and what git remembers of them.
 
     + repo: the clone
-    + scratch: the run's folder
+    + scratch: the run's folder for this recipe
     """
     if not read(host, Exists, path=scratch):
         host.noop(f"{scratch} is gone")
         return
-    text = all_of(argv("rm", "-rf", "--one-file-system", scratch), git.git(repo, "worktree", "prune"))
+    text = all_of(
+        argv("rm", "-rf", "--one-file-system", scratch),
+        argv("rmdir", "--ignore-fail-on-non-empty", scratch.parent),
+        git.git(repo, "worktree", "prune"),
+    )
     yield command(git.serialised(repo, argv("sh", "-c", text)), timeout=120)

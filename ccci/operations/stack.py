@@ -97,8 +97,9 @@ def undeploy(stack: str, *, timeout: float = 120.0, fence: Fence | None = None) 
 
 @operation(is_idempotent=True)
 def health_gate(
-    deployment: Deployment, health: HealthSettings, *, since: float = 0.0, tell: Told = _silent
-) -> Commands:
+    deployment: Deployment, health: HealthSettings, *, since: float = 0.0, going_back: bool = False,
+    tell: Told = _silent,
+) -> Commands:  # fmt: skip
     """Wait until a stack is what was asked for and serves; fail at once on what cannot heal.
 
     Changes nothing. See docs/design.md, "Health gate".
@@ -106,12 +107,13 @@ def health_gate(
     + deployment: what was deployed
     + health: path, accepted statuses, timeout and settle time in seconds
     + since: tasks created before this (seconds since the epoch, by the host's clock) are history
+    + going_back: whether Swarm's own rollback to this is welcome
     + tell: called with what the gate waits for, each time that changes
     """
     if not pyinfra_state.is_executing:
         yield StringCommand("true")  # stands for the wait while pyinfra only prepares
         return
-    wanted = deployment.wanted(settle=health.settle, since=since)
+    wanted = deployment.wanted(settle=health.settle, since=since, going_back=going_back)
     start, said = time.monotonic(), ""
     while True:
         verdict = judge(read(host, Stack, stack=deployment.app.stack), wanted)

@@ -42,7 +42,7 @@ _DAEMON_AWAY = (
 @step("deploying {1.version} fresh at {0.domain}")
 def deploy_fresh(app: App, release: Release, run: Run) -> None:
     """Bring a new app up with an env file made from the recipe's sample."""
-    env = app_env(_files(run, release), app, release, run.recipe.meta.env)
+    env = app_env(files_of(run, app, release), app, release, run.recipe.meta.env_with(run.dep_domains))
     bring_up(run, app, release, env)
 
 
@@ -69,30 +69,40 @@ def upgrade_in_place(app: App, to: Release, run: Run) -> None:
     """Deploy another commit over the running app: same volumes, env file kept, new variables added."""
     session = run.session
     before = session.deployments[app.domain].place.env
-    env = {**sample_env(_files(run, to)), **before, "TYPE": f"{app.recipe}:{to.version or to.short}"}
-    deployment = _plan(run, app, to, env)
+    env = {**sample_env(files_of(run, app, to)), **before, "TYPE": f"{app.recipe}:{to.version or to.short}"}
+    deployment = plan_release(run, app, to, env)
     if to.commit == session.deployments[app.domain].release.commit:
         raise DeployFailed(f"the head is what {app.domain} already runs: there is nothing to upgrade")
     _deploy(run, deployment)
 
 
 @step("waiting until {0.domain} is healthy")
-def health_gate(app: App, run: Run) -> None:
-    """Pass the health gate, or fail with the reason and the log of the service to blame."""
-    session, health = run.session, run.recipe.meta.health
+def health_gate(app: App, run: Run, *, going_back: bool = False) -> None:
+    """Pass the health gate, or fail with the reason and the log of the service to blame.
+
+    Args:
+        app: the app, deployed by this run.
+        run: the run; its recipe says when the app counts as healthy.
+        going_back: whether the app is brought back to what it was, so that Swarm's own rollback to that is welcome.
+
+    Raises:
+        GateFailed: the gate said no.
+    """
+    gate(run.session, app, run.recipe.meta.health, going_back=going_back)
+
+
+def gate(session: Session, app: App, health: Health, *, going_back: bool = False) -> None:
+    """Pass the health gate of any app that this session deployed; errors as `health_gate`."""
     if session.settings.gate_timeout:
         health = attrs.evolve(health, timeout=session.settings.gate_timeout)
     deployment = session.deployments[app.domain]
+    since = session.deployed_since[app.domain]
     try:
-        pass_gate(session, deployment, health)
+        session.perform(
+            health_gate_operation, deployment, health, since=since, going_back=going_back, tell=session.waiting
+        )
     except GateFailed as error:
         raise GateFailed(error.what, hint=error.hint, detail=service_log(session, deployment, error.what)) from error
-
-
-def pass_gate(session: Session, deployment: Deployment, health: Health) -> None:
-    """Run the gate operation with this session's clock and listener."""
-    since = session.deployed_since[deployment.app.domain]
-    session.perform(health_gate_operation, deployment, health, since=since, tell=session.waiting)
 
 
 @step("undeploying {0.domain}")
@@ -107,36 +117,43 @@ def canonical_env(run: Run, app: App, release: Release) -> Mapping[str, str]:
     """Return the canonical's env file, or the one that a new app would get if it has none."""
     text = run.session.read(File, path=app.env_file)
     if text is None:
-        return app_env(_files(run, release), app, release, run.recipe.meta.env)
+        return app_env(files_of(run, app, release), app, release, run.recipe.meta.env_with(run.dep_domains))
     return envfile.parse(text, where=str(app.env_file))
 
 
 def bring_up(run: Run, app: App, release: Release, env: Mapping[str, str]) -> None:
     """Deploy an app that is not deployed, and count it."""
     fresh = app.domain not in run.session.deployments
-    _deploy(run, _plan(run, app, release, env))
+    _deploy(run, plan_release(run, app, release, env))
     run.session.deploys += fresh
 
 
-def _files(run: Run, release: Release) -> Files:
+def files_of(run: Run, app: App, release: Release) -> Files:
+    """Return a commit's tree; a run reads each once."""
     if release.commit not in run.files:
-        run.files[release.commit] = read_files(run.session, run.recipe.name, release.commit)
+        run.files[release.commit] = read_files(run.session, app.recipe, release.commit)
     return run.files[release.commit]
 
 
-def _plan(run: Run, app: App, release: Release, env: Mapping[str, str]) -> Deployment:
+def plan_release(run: Run, app: App, release: Release, env: Mapping[str, str]) -> Deployment:
+    """Work a deployment out on this host; changes nothing.
+
+    Raises:
+        ComposeError: the recipe cannot be deployed as it is.
+    """
     engine = run.session.read(DockerEngine)
     forks = run.session.forks.get(app.domain, {})
-    place = Place(app, env, forks=forks, dnsrr=not engine.ipvs, chaos=not release.released)
-    return plan(_files(run, release), release, place)
+    overlay = run.overlay.get(app.domain, {})
+    place = Place(app, env, overlay=overlay, forks=forks, dnsrr=not engine.ipvs, chaos=not release.released)
+    return plan(files_of(run, app, release), release, place)
 
 
 def _deploy(run: Run, deployment: Deployment) -> None:
     session, app, release = run.session, deployment.app, deployment.release
-    scratch = paths.SCRATCH / session.run_id
+    scratch = paths.scratch_of(session.run_id, app.recipe)
     tree = scratch / f"tree-{release.commit[:12]}"
     session.perform(worktree, paths.recipe_clone(app.recipe), path=tree, commit=release.commit)
-    _make_secrets(session, deployment)
+    _make_secrets(session, deployment, run.given_secrets)
     session.deployed_since[app.domain] = session.read(Stack, stack=app.stack).now
     try:
         session.perform(deploy, deployment, tree=tree, scratch=scratch, fence=session.fence(app))
@@ -156,17 +173,17 @@ def _refused(error: CommandFailed, deployment: Deployment) -> CcciError:
     return DeployFailed(f"docker refused the stack of {deployment.release.short}: {last}", hint=hint, detail=text)
 
 
-def _make_secrets(session: Session, deployment: Deployment) -> None:
+def _make_secrets(session: Session, deployment: Deployment, given: Mapping[str, str]) -> None:
     if not deployment.secrets:
         return
     known = session.read(Secrets)
     missing = {name: spec for name, spec in deployment.secrets.items() if name not in known}
-    if given := sorted(name for name, spec in missing.items() if not spec.generate):
+    if wanted := sorted(name for name, spec in missing.items() if not spec.generate and name not in given):
         raise UsageError(
-            f"the recipe wants {given[0]} from its operator (generate=false), and it is not there",
-            hint=f"on the host: docker secret create {given[0]} -",
+            f"the recipe wants {wanted[0]} from its operator (generate=false), and it is not there",
+            hint=f"on the host: docker secret create {wanted[0]} -",
         )
-    values = {name: make_secret(spec) for name, spec in missing.items()}
+    values = {name: given.get(name) or make_secret(spec) for name, spec in missing.items()}
     labels = {APP_LABEL: deployment.app.domain, RUN_LABEL: session.run_id}
     session.perform(secrets_present, values, labels=labels, fence=session.fence(deployment.app))
 

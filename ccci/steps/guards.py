@@ -13,7 +13,6 @@ from ccci.engine.session import Session
 from ccci.engine.steps import cleaned_up, step
 from ccci.errors import CommandFailed, NotIdle, SnapshotBroken
 from ccci.facts.docker import StackLeftovers
-from ccci.model import names
 from ccci.model.app import App, cold_app
 from ccci.model.canonical import Canonical, Status
 from ccci.model.deployment import app_env
@@ -170,7 +169,7 @@ def begin(app: App, canonical: Canonical, run: Run) -> None:
 def torn_down(run: Run) -> Iterator[App]:
     """A fresh cold app for this run; afterwards nothing of it is left, or the run is red."""
     session = run.session
-    app = cold_app(run.recipe.name, names.new_hex(), session.host_settings.base_domain)
+    app = cold_app(run.recipe.name, run.hex, session.host_settings.base_domain)
     session.lock(app)
     try:
         with cleaned_up(lambda: tear_down(app, session.run_id)):
@@ -185,7 +184,7 @@ def announce_cold(app: App, run: Run) -> None:
     """Write the cold app's journal and its env file, where abra can see it."""
     session = run.session
     write_journal(session, app, forked=False)
-    env = app_env(run.files[run.head.commit], app, run.head, run.recipe.meta.env)
+    env = app_env(run.files[run.head.commit], app, run.head, run.recipe.meta.env_with(run.dep_domains))
     session.perform(file_written, app.env_file, text=render(env), mode="0600", fence=session.fence(app))
 
 

@@ -9,7 +9,7 @@ from ccci.engine.request import Request
 from ccci.engine.session import Session
 from ccci.engine.steps import step
 from ccci.errors import CommandFailed, UsageError
-from ccci.facts.git import Commit, Tag, Tags, Tree
+from ccci.facts.git import Commit, HasClone, Tag, Tags, Tree
 from ccci.model.app import App, canonical_app
 from ccci.model.compose import Compose
 from ccci.model.deployment import Files, Place, app_env, plan, version_label
@@ -31,8 +31,14 @@ class Source:
 
 
 @step("fetching recipe {1}")
-def fetch_recipe(session: Session, recipe: str, request: Request) -> None:
+def fetch_recipe(session: Session, recipe: str, request: Request, *, must: bool = True) -> None:
     """Clone a recipe on the host if it is not there, else bring it up to date.
+
+    Args:
+        session: the session.
+        recipe: its name.
+        request: the request; with `skip_fetch` a clone that is there is used as it is.
+        must: whether a clone that cannot be brought up to date is an error, or is used with a note.
 
     Raises:
         UsageError: the forge has no such recipe.
@@ -44,6 +50,9 @@ def fetch_recipe(session: Session, recipe: str, request: Request) -> None:
         if not new and not request.skip_fetch:
             session.perform(fetched, repo)
     except CommandFailed as error:
+        if not must and session.read(HasClone, repo=repo):
+            session.say(f"{recipe} could not be brought up to date from {url}: the clone is used as it is", keep=True)
+            return
         raise UsageError(
             f"recipe {recipe} cannot be fetched from {url}",
             hint="check the forge in the settings, and that the host can reach it",
@@ -76,7 +85,7 @@ def find_head(session: Session, source: Source, request: Request, mode: Mode) ->
         UsageError: the ref names no commit, or there is no release.
     """
     name = source.recipe.name
-    if not request.ref and mode is Mode.COLD and not request.skip_fetch:
+    if not request.ref and (mode is Mode.RECONCILE or (mode is Mode.COLD and not request.skip_fetch)):
         version = newest(str(v) for v in source.releases)
         if version is None:
             raise UsageError(
@@ -112,7 +121,7 @@ def compose_at(files: Files, release: Release, app: App, recipe: Recipe) -> Comp
     Raises:
         ComposeError: they cannot be deployed.
     """
-    env = app_env(files, app, release, recipe.meta.env)
+    env = app_env(files, app, release, recipe.meta.env_with({}))
     return plan(files, release, Place(app, env)).compose
 
 

@@ -62,6 +62,8 @@ def promote(run: Run) -> None:
 
 
 def _why_not(run: Run) -> str:
+    if run.recipe.meta.provider:
+        return "a provider is kept by its reconcile, and has no canonical"
     if run.request.ref:
         return "a run with --ref never promotes"
     if not run.head.released:
@@ -122,7 +124,7 @@ def start_promotion(app: App, run: Run) -> None:
         write_record(session, app, attrs.evolve(known.record, status=Status.DIRTY, run=session.run_id))
         env = canonical_env(run, app, run.head)
     else:
-        env = app_env(run.files[run.head.commit], app, run.head, run.recipe.meta.env)
+        env = app_env(run.files[run.head.commit], app, run.head, run.recipe.meta.env_with(run.dep_domains))
     bring_up(run, app, run.head, {**env, "TYPE": f"{app.recipe}:{run.head.version}"})
 
 

@@ -87,7 +87,7 @@ def prove(app: App, canonical: Canonical, *, cheaply: bool) -> str:
 @step("removing the run's worktrees of {1}")
 def drop_scratch(run_id: str, recipe: str) -> None:
     """Remove a run's folder on the host: worktrees, environment, extra compose file."""
-    current().perform(no_worktrees, paths.recipe_clone(recipe), scratch=paths.SCRATCH / run_id)
+    current().perform(no_worktrees, paths.recipe_clone(recipe), scratch=paths.scratch_of(run_id, recipe))
 
 
 @step("marking {0.domain} idle")

@@ -11,6 +11,25 @@ REPORT = "ccci:report:"  # begins a line that reports how a test ended
 
 
 @attrs.frozen
+class SsoContext:
+    """The realm of a run, as its tests may know it.
+
+    Attributes:
+        issuer: the realm's issuer, a URL.
+        realm: its name.
+        client_id, client_secret: of the confidential client that the app uses.
+        username, password: of the realm's test user.
+    """
+
+    issuer: str
+    realm: str
+    client_id: str
+    client_secret: str = attrs.field(repr=False)
+    username: str
+    password: str = attrs.field(repr=False)
+
+
+@attrs.frozen
 class TestContext:
     """What tests may know.
 
@@ -21,6 +40,8 @@ class TestContext:
         health_path, health_status: from recipe_meta.toml.
         proxy: URL of the way to the app, through the run's SSH connection.
         ca: file of the certificate authority, or empty for the system's.
+        sso: the run's realm on the live Keycloak, or None if the recipe does not depend on it.
+        deps: domains of the dependencies that were deployed with the app, by recipe.
     """
 
     __test__ = False  # pytest would collect the name
@@ -40,6 +61,8 @@ class TestContext:
     health_status: list[int]
     proxy: str
     ca: str
+    sso: SsoContext | None = None
+    deps: dict[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

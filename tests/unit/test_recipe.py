@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccci.errors import RecipeMetaError, UsageError
-from ccci.model.recipe import STAGES, Health, RecipeMeta, enrolled, find_recipe, load_meta
+from ccci.model.enrolment import enrolled, find_recipe
+from ccci.model.recipe import STAGES, Health, RecipeMeta, load_meta
 
 if TYPE_CHECKING:
     from pathlib import Path
