@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import datetime, timezone
 
@@ -14,8 +15,12 @@ from ccci.events import Event, Note, Output, RunEnded, Sink, StageEnded, StepEnd
 from ccci.model.run import RunResult
 
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, SGR
+
+
 def plain(text: str) -> str:
-    """Return text without control characters: what tests and containers print must not steer a terminal."""
+    """Return text without colours and control characters: what containers print must not steer a terminal."""
+    text = _COLOUR.sub("", text)
     return "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -16,7 +16,9 @@ import attrs
 
 CRASHES_UNTIL_HOPELESS = 3
 STRANDED_AFTER = 5.0  # seconds
+PORT_TAKEN_AFTER = 30.0  # seconds; the task that has the port may just be stopping
 _ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed")
+_WELCOME = {"rollback_started": "updating", "rollback_completed": "completed"}  # where going back is what is wanted
 _DEAD = ("failed", "rejected")
 _ENDED = "complete"
 _UP = "running"
@@ -156,8 +158,9 @@ def _judge_service(key: str, service: StackService, state: StackState, want: Wan
     recent = [t for t in tasks if t.created >= want.since]
     ended = [t for t in recent if t.state == _ENDED]
     dead = [t for t in recent if t.state in _DEAD] + ([] if service.may_end else ended)
-    back = want.going_back and service.update_state == "rollback_completed"
-    if hopeless := _hopeless(key, attrs.evolve(service, update_state="") if back else service, image, dead):
+    if want.going_back and service.update_state in ("rollback_started", "rollback_completed"):
+        service = attrs.evolve(service, update_state=_WELCOME[service.update_state])
+    if hopeless := _hopeless(key, service, image, dead):
         return hopeless
     if stranded := [t for t in recent if _stranded(t, state.now)]:
         return _no(f"service {key}: no node can take it ({stranded[0].error})", key)
@@ -216,7 +219,8 @@ def cause_of(dead: list[Task]) -> str:
 
 def _stranded(task: Task, now: float) -> bool:
     """Say whether a task waits for a node that does not exist: constraints do not change by waiting."""
-    return task.state == "pending" and "no suitable node" in task.error and now - task.created > STRANDED_AFTER
+    patience = PORT_TAKEN_AFTER if "port already in use" in task.error else STRANDED_AFTER
+    return task.state == "pending" and "no suitable node" in task.error and now - task.created > patience
 
 
 def _no_image(error: str) -> bool:
