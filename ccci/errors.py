@@ -18,6 +18,7 @@
     │   ├── CommandFailed          3   a command on the host failed that never should
     │   ├── CommandTimeout         3   a command on the host did not end in its time
     │   ├── StateUnreadable        3   something on the host cannot be read: never taken for "nothing there"
+    │   ├── ProviderDown           3   a provider that a run needs, such as Keycloak, does not answer
     │   ├── SnapshotBroken         3   a snapshot or volume is not what its digest says
     │   └── Fenced                 3   another run took over this app while we were cut off
     ├── Locked                     4   another run holds the app
@@ -119,6 +120,10 @@ class CommandTimeout(InfrastructureError):
 
 class StateUnreadable(InfrastructureError):
     """Something on the host cannot be read or is not in a form that we know."""
+
+
+class ProviderDown(InfrastructureError):
+    """A provider that a run needs does not answer, or is not healthy."""
 
 
 class SnapshotBroken(InfrastructureError):

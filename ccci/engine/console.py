@@ -14,7 +14,6 @@ from ccci.engine.results import summary
 from ccci.events import Event, Note, Output, RunEnded, Sink, StageEnded, StepEnded, StepStarted, Waiting
 from ccci.model.run import RunResult
 
-
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # ECMA-48, SGR
 
 

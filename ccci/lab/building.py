@@ -149,5 +149,7 @@ def run_mmdebstrap(suite: str, packages: Sequence[str], customize: Sequence[str]
     quoted = " ".join(map(shlex.quote, hook)) + ' "$1" ' + " ".join(map(shlex.quote, customize[1:]))
     argv = ["mmdebstrap", "--variant=minbase", "--format=tar", f"--include={','.join(packages)}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
+    # Java's packages link manuals into this folder, whether there are any or not
+    argv += ['--essential-hook=mkdir -p "$1/usr/share/man/man1"']
     argv += [f"--customize-hook={quoted}", suite, str(target)]
     process.run_logged(argv, log, what=f"building a Debian {suite} tree")

@@ -38,6 +38,7 @@ PACKAGES = {  # program -> Debian package
     "ip": "iproute2",
 }
 BUILD_PROGRAMS = ("mmdebstrap", "git", "ssh")
+OTHER_PACKAGES = {"mvn": "maven"}  # for single images only
 
 
 @frozen
@@ -118,7 +119,8 @@ def require_programs(programs: tuple[str, ...]) -> None:
     Raises:
         InfrastructureError: something is missing and we may not install it; names the packages.
     """
-    missing = sorted({PACKAGES[name] for name in programs if shutil.which(name) is None})
+    known = PACKAGES | OTHER_PACKAGES
+    missing = sorted({known[name] for name in programs if shutil.which(name) is None})
     if not missing:
         return
     command = f"apt-get install --no-install-recommends {' '.join(missing)}"

@@ -1,0 +1,1 @@
+"""Clients of services that ccci talks to."""
