@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ccci.api import play as play
+    from ccci.api import reap_orphaned_realms as reap_orphaned_realms
     from ccci.engine.playbook import playbook as playbook
     from ccci.engine.run import Run as Run
+    from ccci.model.realm import realm_for as realm_for
     from ccci.model.run import Mode as Mode
     from ccci.model.run import RunResult as RunResult
     from ccci.model.run import Verdict as Verdict
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
     from ccci.steps.app import ensure_deployed as ensure_deployed
     from ccci.steps.app import health_gate as health_gate
     from ccci.steps.app import upgrade_in_place as upgrade_in_place
+    from ccci.steps.dependencies import dependencies as dependencies
     from ccci.steps.guards import app_locked as app_locked
     from ccci.steps.guards import known_good_kept as known_good_kept
     from ccci.steps.guards import start_over as start_over
     from ccci.steps.guards import torn_down as torn_down
     from ccci.steps.promote import promote as promote
+    from ccci.steps.providers import providers_held as providers_held
     from ccci.steps.reconcile import reconcile as reconcile
     from ccci.steps.stages import run_tests as run_tests
     from ccci.steps.stages import skip_stage as skip_stage
@@ -33,6 +37,7 @@ _WHERE = {
     "RunResult": "ccci.model.run",
     "Verdict": "ccci.model.run",
     "app_locked": "ccci.steps.guards",
+    "dependencies": "ccci.steps.dependencies",
     "deploy_canonical": "ccci.steps.app",
     "deploy_fresh": "ccci.steps.app",
     "ensure_deployed": "ccci.steps.app",
@@ -41,6 +46,9 @@ _WHERE = {
     "play": "ccci.api",
     "playbook": "ccci.engine.playbook",
     "promote": "ccci.steps.promote",
+    "providers_held": "ccci.steps.providers",
+    "realm_for": "ccci.model.realm",
+    "reap_orphaned_realms": "ccci.api",
     "reconcile": "ccci.steps.reconcile",
     "run_tests": "ccci.steps.stages",
     "skip_stage": "ccci.steps.stages",

@@ -6,10 +6,12 @@ force on a program. So `play` starts a process and reads the result that it writ
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -54,24 +56,49 @@ def play(
         words += [f"--ref={ref}"] if ref else []
         words += [f"--stages={','.join(stages)}"] if stages else []
         env = {**os.environ, **({"CCCI_SKIP_FETCH": "1"} if skip_fetch else {})}
-        code, stderr = _run(words, env)
+        code, _, stderr = _run(words, env)
         result = codec.load(RunResult, path.read_text(), where="result.json") if path.exists() else None
     if result is not None and code not in (errors.EXIT_USAGE, errors.EXIT_LOCKED):
         return result
     raise _error(code, result, stderr)
 
 
-def _run(words: list[str], env: dict[str, str]) -> tuple[int, str]:
+def reap_orphaned_realms(domain: str, live_hexes: Collection[str], *, host: str | None = None) -> list[str]:
+    """Delete the realms whose run does not live any more, on a live Keycloak.
+
+    Args:
+        domain: where the Keycloak is, such as `warm-keycloak.ci.example.com`.
+        live_hexes: hex digits of the runs that live; a realm that is not named like a run's is never deleted.
+        host: the host's name in the settings; the default host if None.
+
+    Returns:
+        The names of the deleted realms, sorted.
+
+    Raises:
+        UsageError: no provider of the host is at that domain.
+        InfrastructureError: the host or the Keycloak does not answer.
+    """
+    words = [sys.executable, "-m", "ccci", "realm", "reap", "--domain", domain, "--json"]
+    words += [f"--live={','.join(sorted(live_hexes))}"]
+    words += ["--host", host] if host else []
+    code, stdout, stderr = _run(words, dict(os.environ))
+    if code:
+        raise _error(code, None, stderr)
+    names: list[str] = json.loads(stdout)
+    return names
+
+
+def _run(words: list[str], env: dict[str, str]) -> tuple[int, str, str]:
     """Run ccci to its end; a caller that is interrupted waits until its clean-ups are done."""
-    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(words, env=env, text=True, start_new_session=True, **quiet) as process:
         try:
-            _, stderr = process.communicate()
+            stdout, stderr = process.communicate()
         except BaseException:
             process.terminate()
             process.communicate()
             raise
-    return process.returncode, stderr
+    return process.returncode, stdout, stderr
 
 
 def _error(code: int, result: RunResult | None, stderr: str) -> CcciError:

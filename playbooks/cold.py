@@ -4,11 +4,13 @@ from ccci import (
     Mode,
     Run,
     Verdict,
+    dependencies,
     deploy_fresh,
     ensure_deployed,
     health_gate,
     playbook,
     promote,
+    providers_held,
     run_tests,
     skip_stage,
     stage,
@@ -21,7 +23,7 @@ from ccci import (
 @playbook(Mode.COLD)
 def cold(run: Run) -> Verdict:
     """Install the head fresh, upgrade to it from the last release, test, and leave no trace (authoritative)."""
-    with torn_down(run) as app:
+    with providers_held(run), torn_down(run) as app, dependencies(run, app):
         if run.wants("install"):
             run.expected_deploys += 1
             with stage(run, "install", note=run.head.version or run.head.short):
@@ -47,5 +49,6 @@ def cold(run: Run) -> Verdict:
                 ensure_deployed(app, run)
                 run_tests(app, "custom", run)
 
-    promote(run)
+    with providers_held(run):
+        promote(run)
     return run.passed()

@@ -5,10 +5,12 @@ from ccci import (
     Run,
     Verdict,
     app_locked,
+    dependencies,
     deploy_canonical,
     health_gate,
     known_good_kept,
     playbook,
+    providers_held,
     run_tests,
     stage,
     upgrade_in_place,
@@ -22,7 +24,12 @@ def quick(run: Run) -> Verdict:
         return run.fall_back("cold", because=f"{run.recipe.name} has no canonical yet")
 
     run.expected_deploys = 1
-    with app_locked(run.canonical, run) as app, known_good_kept(run.canonical, run):
+    with (
+        providers_held(run),
+        app_locked(run.canonical, run) as app,
+        dependencies(run, app),
+        known_good_kept(run.canonical, run),
+    ):
         with stage(run, "upgrade", note=run.jump_from(run.canonical.known_good)):
             deploy_canonical(app, run)
             health_gate(app, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
@@ -12,29 +12,39 @@ from ccci.clients.keycloak import KeycloakAdmin
 from ccci.model.realm import RealmSpec, orphaned
 
 Commands = Generator[FunctionCommand, None, None]
+T = TypeVar("T")
 
 
-def _do(work: Callable[[Any], object], argument: object) -> FunctionCommand:
-    """Return a command that pyinfra runs here: the way to Keycloak is the run's, not the host's shell."""
+def _done(work: Callable[[T], object], argument: T) -> Commands:
+    """Yield a command that pyinfra runs here: the way to Keycloak is the run's, not the host's shell.
 
-    def run(_state: Any, _host: Any) -> bool:
-        work(argument)
+    pyinfra makes any exception of such a command a plain failure; so it is carried out of it and raised here.
+    """
+    raised: list[Exception] = []
+
+    def run(state: Any, host: Any) -> bool:  # noqa: ARG001 - pyinfra calls it by these names
+        try:
+            work(argument)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again below
+            raised.append(error)
         return True
 
-    return FunctionCommand(run, (), {})
+    yield FunctionCommand(run, (), {})
+    if raised:
+        raise raised[0]
 
 
 @operation()
 def create_realm(spec: RealmSpec, *, admin: KeycloakAdmin) -> Commands:
-    """Make a realm with its client and user, if there is none of its name.
+    """Make a realm with its client and user, unless it is there and just so.
 
     + spec: the realm, from `ccci.model.realm.new_spec`
     + admin: the Keycloak
     """
-    if spec.name in admin.realms():
+    if admin.holds(spec):
         host.noop(f"realm {spec.name} is there")
         return
-    yield _do(admin.create, spec)
+    yield from _done(admin.create, spec)
 
 
 @operation()
@@ -45,7 +55,7 @@ def delete_realm(name: str, *, admin: KeycloakAdmin) -> Commands:
     + admin: the Keycloak
     """
     if name in admin.realms():
-        yield _do(admin.delete, name)
+        yield from _done(admin.delete, name)
     else:
         host.noop(f"there is no realm {name}")
 
@@ -61,4 +71,4 @@ def realms_reaped(live_hexes: Collection[str], *, admin: KeycloakAdmin) -> Comma
     if not orphans:
         host.noop("no realm of a dead run")
     for name in orphans:
-        yield _do(admin.delete, name)
+        yield from _done(admin.delete, name)

@@ -19,9 +19,10 @@ from ccci.model.canonical import CanonicalRecord, Manifest, Status, VolumeRecord
 from ccci.model.deployment import app_env
 from ccci.model.envfile import render
 from ccci.model.run import KnownGoodChange, Release
-from ccci.operations.record import file_written, marked, moved, swapped_in
+from ccci.operations.record import file_written, marked, moved, secrets_removed, swapped_in
 from ccci.operations.volume import snapshot_volumes
 from ccci.steps.app import bring_up, canonical_env, health_gate, take_down
+from ccci.steps.dependencies import dependencies
 from ccci.steps.guards import check_idle, recovered
 from ccci.steps.recover import app_of, drop_scratch, recover_canonical, settle_snapshot
 from ccci.steps.registry import (
@@ -58,7 +59,8 @@ def promote(run: Run) -> None:
             return
         if run.canonical is not None:
             check_idle(session, run.canonical)
-        run.summary.append(_promote_locked(run, app))
+        with dependencies(run, app):
+            run.summary.append(_promote_locked(run, app))
 
 
 def _why_not(run: Run) -> str:
@@ -93,6 +95,7 @@ def _promote_locked(run: Run, app: App) -> str:
             deployment = session.deployments[app.domain]
             health_gate(app, run)
             take_down(app)
+        session.perform(secrets_removed, sorted(run.given_secrets), fence=session.fence(app))
         keys = {name: key for key, name in deployment.volumes.items()}
         record = commit_known_good(app, run.head, keys)
         env = deployment.place.env

@@ -18,7 +18,7 @@ from ccci.engine.run import Run
 from ccci.engine.session import Session
 from ccci.engine.steps import step
 from ccci.errors import Locked
-from ccci.facts.warm import Folder, Lock
+from ccci.facts.warm import Folder, Lock, LockState
 from ccci.model.app import App
 from ccci.model.enrolment import providers_in
 from ccci.model.recipe import Recipe
@@ -95,14 +95,33 @@ def _take(session: Session, lease: App, provider: App) -> None:
         gevent.sleep(POLL)
 
 
-def lease_holders(session: Session, provider: App) -> dict[str, str]:
-    """Return who holds the live leases on a provider, by the hex of their run."""
+def leases(session: Session, provider: App) -> dict[str, tuple[App, LockState]]:
+    """Return the leases on a provider and the state of their locks, by the hex of their run."""
     found = {}
     for hex6 in session.read(Folder, path=provider.home / LEASES):
-        holder = session.read(Lock, home=lease_of(provider, hex6).home).holder
-        if holder is not None:
-            found[hex6] = holder
+        lease = lease_of(provider, hex6)
+        found[hex6] = (lease, session.read(Lock, home=lease.home))
     return found
+
+
+def lease_holders(session: Session, provider: App) -> dict[str, str]:
+    """Return who holds the live leases on a provider, by the hex of their run."""
+    known = leases(session, provider)
+    return {hex6: lock.holder for hex6, (_, lock) in known.items() if lock.holder is not None}
+
+
+def live_hexes(session: Session, provider: App) -> set[str]:
+    """Return the hexes of the runs that use a provider, and of those that may only have lost their connection."""
+    grace = session.settings.dead_after * 2
+    known = leases(session, provider)
+    return {hex6 for hex6, (_, lock) in known.items() if lock.holder is not None or lock.free_for < grace}
+
+
+def forget_dead_leases(session: Session, provider: App) -> None:
+    """Remove the leases of runs that died; what they had on the provider must be gone by now."""
+    live = live_hexes(session, provider)
+    dead = [lease.home for hex6, (lease, _) in leases(session, provider).items() if hex6 not in live]
+    session.perform(removed, *dead)
 
 
 @step("waiting until no run uses {1.domain}")

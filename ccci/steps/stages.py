@@ -130,6 +130,8 @@ def _context(app: App, name: str, run: Run, proxy: str) -> TestContext:
         health_status=list(meta.health.status),
         proxy=proxy,
         ca=str(ca) if ca else "",
+        sso=run.sso,
+        deps=dict(run.dep_domains),
     )
 
 

@@ -17,6 +17,7 @@ import requests
 
 from ccci.model import codec
 from ccci.testing.context import CONTEXT_VARIABLE, REPORT, Call, Reply, TestContext
+from ccci.testing.sso import Sso
 
 
 class Channel:
@@ -104,6 +105,9 @@ class App:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the channel to the run."""
+    config.addinivalue_line(
+        "markers", "requires_deps: skipped, which is red, if the recipe's dependencies are not there"
+    )
     config.stash[_channel_key] = Channel(int(os.environ[CONTEXT_VARIABLE]))
 
 
@@ -170,3 +174,18 @@ def http(run: TestContext) -> Iterator[requests.Session]:
 def app(request: pytest.FixtureRequest, http: requests.Session) -> App:
     """The app under test: url, http, get, exec, read_file, write_file, swarm."""
     return App(request.config.stash[_channel_key], http)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs dependencies that this run does not have: the run turns red, since a skip proves nothing."""
+    context = item.config.stash[_channel_key].context
+    if item.get_closest_marker("requires_deps") and context.sso is None and not context.deps:
+        pytest.skip("it needs the recipe's dependencies, and this run has none: see `deps` in recipe_meta.toml")
+
+
+@pytest.fixture(scope="session")
+def sso(run: TestContext, http: requests.Session) -> Sso:
+    """The run's realm on the live Keycloak: log in as a browser does, ask for tokens, verify them."""
+    if run.sso is None:
+        pytest.skip("this recipe has no realm: `deps` in its recipe_meta.toml does not name keycloak")
+    return Sso(run.sso, http)
