@@ -49,6 +49,5 @@ def cold(run: Run) -> Verdict:
                 ensure_deployed(app, run)
                 run_tests(app, "custom", run)
 
-    with providers_held(run):
-        promote(run)
+    promote(run)
     return run.passed()

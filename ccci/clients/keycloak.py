@@ -23,7 +23,7 @@ _EARLY = 10.0  # seconds before a token runs out at which a new one is got
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SAID_MAX = 200  # characters of what Keycloak says that go into a message
 _RECONCILE = "`ccci play reconcile_keycloak` looks at it, and deploys it again if it has to"
-_PASSWORD = "the swarm secret admin_password counts at Keycloak's first start only: was it changed in Keycloak since?"
+_CHANGED = "the swarm secret admin_password counts at Keycloak's first start only: was it changed in Keycloak since?"
 
 
 class KeycloakAdmin:
@@ -126,13 +126,11 @@ class KeycloakAdmin:
         if time.monotonic() >= self._until:
             began = time.monotonic()
             answer = self._grant(MASTER, {"client_id": "admin-cli", **self._login})
-            if answer.status_code == HTTPStatus.UNAUTHORIZED:
-                raise InfrastructureError(
-                    f"the administrator's password on the host is not that of Keycloak at {self._url}", hint=_PASSWORD
-                )
             if answer.status_code != HTTPStatus.OK:
                 raise InfrastructureError(
-                    f"Keycloak at {self._url} answers {answer.status_code} to the administrator's log-in{_said(answer)}"
+                    f"Keycloak at {self._url} refuses the administrator's password that the host has for it:"
+                    f" {answer.status_code}{_said(answer)}",
+                    hint=_CHANGED,
                 )
             granted = _json(answer)
             self._token, self._until = str(granted["access_token"]), began + float(granted["expires_in"]) - _EARLY

@@ -179,6 +179,7 @@ def _fill(inside: Inside, images: list[str], report: Reporter) -> None:
     proxy = recipes.load(PROXY_RECIPE)
     with report.step("recipes"), tempfile.TemporaryDirectory(prefix="ccci-lab-") as folder:
         inside.trust_ca()
+        inside.ensure_ca_config()
         if names := inside.outdated_recipes(recipes.known()):
             inside.put_recipes({name: recipes.build(recipes.load(name), Path(folder)) for name in names})
     there = inside.images()

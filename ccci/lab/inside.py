@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ccci.lab.outer import Engine
 
+CA_CONFIG = "lab_ca"
 PROXY_RECIPE = "traefik"
 PROXY_DOMAIN = f"traefik.{BASE_DOMAIN}"
 PROXY_STACK = PROXY_DOMAIN.replace(".", "_")
@@ -165,6 +166,12 @@ class Inside:
         """Put the lab's CA into the host's trust store."""
         script = "test -e /etc/ssl/certs/ccci-lab.pem || update-ca-certificates"
         self.run("sh", "-c", script, what="trusting the lab's CA")
+
+    def ensure_ca_config(self) -> None:
+        """Put the lab's CA into the swarm config `lab_ca`, for containers that talk to other apps of the lab."""
+        if not self.succeeds("docker", "config", "inspect", CA_CONFIG):
+            file = "/usr/local/share/ca-certificates/ccci-lab.crt"
+            self.run("docker", "config", "create", CA_CONFIG, file, what="publishing the lab's CA to containers")
 
     def ensure_proxy(self, version: str) -> None:
         """Deploy the proxy in wildcard mode, unless a proxy is deployed.

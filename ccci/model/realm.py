@@ -14,8 +14,8 @@ from ccci.model.names import recipe_name, shown
 MASTER = "master"  # Keycloak's own realm: never a run's
 CLIENT = "ccci"
 USER = "ccci-user"
-_LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,3}-([0-9a-f]{6})")
-_REALM = re.compile(r"[a-z0-9][a-z0-9-]*-([0-9a-f]{6})")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,2}[a-z0-9])?-([0-9a-f]{6})")
+_REALM = re.compile(r"[a-z0-9][a-z0-9-]*-([0-9a-f]{6})")  # no upper case, no other letters: master can never match
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ def orphaned(realms: Iterable[str], live_hexes: Collection[str]) -> list[str]:
         realms: names of realms; one that is not named like a run's is nobody's to take away.
         live_hexes: hex digits of the runs that live.
     """
-    return sorted(name for name in realms if (found := hex_of(name)) and found not in live_hexes and name != MASTER)
+    return sorted(name for name in realms if (found := hex_of(name)) and found not in live_hexes)
 
 
 def new_spec(name: str, provider_url: str, redirect_uris: Sequence[str]) -> RealmSpec:
@@ -76,12 +76,12 @@ def new_spec(name: str, provider_url: str, redirect_uris: Sequence[str]) -> Real
 
     Args:
         name: its name.
-        provider_url: where Keycloak is, without a slash at the end.
+        provider_url: where Keycloak is.
         redirect_uris: where its client may send a browser back to.
     """
     return RealmSpec(
         name=name,
-        issuer=f"{provider_url}/realms/{name}",
+        issuer=f"{provider_url.rstrip('/')}/realms/{name}",
         client_id=CLIENT,
         client_secret=secrets.token_urlsafe(24),
         redirect_uris=tuple(redirect_uris),

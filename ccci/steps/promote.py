@@ -24,6 +24,7 @@ from ccci.operations.volume import snapshot_volumes
 from ccci.steps.app import bring_up, canonical_env, health_gate, take_down
 from ccci.steps.dependencies import dependencies
 from ccci.steps.guards import check_idle, recovered
+from ccci.steps.providers import providers_held
 from ccci.steps.recover import app_of, drop_scratch, recover_canonical, settle_snapshot
 from ccci.steps.registry import (
     clear_journal,
@@ -50,7 +51,7 @@ def promote(run: Run) -> None:
         run.summary.append(f"known-good {_unchanged(run)}: {reason}")
         return
     session, app = run.session, app_of(run.session, run.recipe.name)
-    with stage(run, "promote"), recovered(app, run):
+    with stage(run, "promote"), providers_held(run), recovered(app, run):
         if run.canonical is not None and run.canonical.record.commit == run.head.commit:
             run.summary.append(f"known-good {_unchanged(run)}: it is this release already")
             return

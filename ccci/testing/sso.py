@@ -6,8 +6,9 @@ from functools import cached_property
 from html.parser import HTMLParser
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
+import attrs
 import jwt
 import requests
 from typing_extensions import override
@@ -19,6 +20,7 @@ LEEWAY = 5.0  # seconds by which this machine's clock and the host's may differ
 # Those with a public key: one with a shared key, or none at all, could be made by anybody who reads the realm's JWKS.
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 _SAID_MAX = 200  # characters of a page that go into a message
+_ERRORS = ("input-error", "kc-error-message")  # ids of what Keycloak's pages say is wrong begin with one of these
 
 
 class SsoError(AssertionError):
@@ -79,7 +81,8 @@ class Sso:
         """Log in as a program: return the token endpoint's answer, with `access_token` and `id_token`.
 
         Args:
-            username, password: of a user of the realm; the test user's if they are left out.
+            username: of a user of the realm; the test user's if it is left out.
+            password: the same.
 
         Raises:
             LoginRefused: the name or the password is wrong.
@@ -132,7 +135,8 @@ class Sso:
 
         Args:
             url: a page that needs a login.
-            username, password: of a user of the realm; the test user's if they are left out.
+            username: of a user of the realm; the test user's if it is left out.
+            password: the same.
 
         Raises:
             LoginRefused: Keycloak shows its form again, with what it says.
@@ -142,20 +146,24 @@ class Sso:
             "username": self.username if username is None else username,
             "password": self.password if password is None else password,
         }
-        with requests.Session() as browser:  # with a cookie jar of its own
-            browser.trust_env, browser.proxies, browser.verify = False, self._http.proxies, self._http.verify
-            page = browser.get(url, timeout=TIMEOUT)
-            form = self._login_form(page)
-            if form is None:
-                raise SsoError(
-                    f"{url} ends at {_where(page)} with {page.status_code}, not at Keycloak's form{_said(page)}"
-                )
-            page = browser.post(urljoin(page.url, form.action), data={**form.hidden, **wanted}, timeout=TIMEOUT)
+        browser = self._new_browser()
+        page = browser.get(url, timeout=TIMEOUT)
+        form = self._login_form(page)
+        if form is None:
+            raise SsoError(f"{url} ends at {_where(page)} with {page.status_code}, not at Keycloak's form{_said(page)}")
+        page = browser.post(urljoin(page.url, form.action), data={**form.hidden, **wanted}, timeout=TIMEOUT)
         if self._login_form(page) is not None:
             raise LoginRefused(f"Keycloak does not let {wanted['username']} in{_said(page)}")
         if self._is_ours(page.url):
             raise SsoError(f"after the login Keycloak answers {page.status_code} at {_where(page)}{_said(page)}")
         return page
+
+    def _new_browser(self) -> requests.Session:
+        """Return a client that gets there as `http` does, and has cookies of its own."""
+        browser = requests.Session()
+        browser.trust_env, browser.proxies, browser.verify = False, self._http.proxies, self._http.verify
+        browser.adapters = self._http.adapters
+        return browser
 
     def _login_form(self, page: requests.Response) -> _Form | None:
         """Return the login form of a page of this realm, else None: a password goes to nobody else."""
@@ -200,25 +208,23 @@ def _signing_key(token: str, keys: dict[str, Any]) -> jwt.PyJWK:
     return signing[0]
 
 
+@attrs.define
 class _Form:
     """A form of a page: where it goes, what it hides, and the names of all its fields."""
 
-    def __init__(self, action: str) -> None:
-        self.action = action
-        self.hidden: dict[str, str] = {}
-        self.fields: set[str] = set()
+    action: str
+    hidden: dict[str, str] = attrs.field(factory=dict)
+    fields: set[str] = attrs.field(factory=set)
 
 
 class _Page(HTMLParser):
-    """The forms of a page, its title, and what it says in red."""
+    """The forms of a page, its title, and what it says is wrong."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[_Form] = []
-        self.title = ""
-        self.errors = ""
-        self._into = ""  # "title" or "errors" while we are inside of one
-        self._depth = 0
+        self.said = {"title": "", "error": ""}
+        self._into, self._tag, self._depth = "", "", 0  # the element whose text is read now
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -230,4 +236,37 @@ class _Page(HTMLParser):
             if known.get("type") == "hidden":
                 self.forms[-1].hidden[known["name"]] = known.get("value", "")
         if self._into:
-            self._depth += tag == self._into
+            self._depth += tag == self._tag
+        elif tag == "title" or known.get("id", "").startswith(_ERRORS):
+            self._into, self._tag, self._depth = "title" if tag == "title" else "error", tag, 1
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        if self._into and tag == self._tag:
+            self._depth -= 1
+            if not self._depth:
+                self._into = ""
+
+    @override
+    def handle_data(self, data: str) -> None:
+        if self._into:
+            self.said[self._into] = " ".join(f"{self.said[self._into]} {data}".split())
+
+
+def _parsed(page: requests.Response) -> _Page:
+    """Parse a page; one that is no HTML has no forms and says nothing."""
+    parsed = _Page()
+    parsed.feed(page.text)
+    parsed.close()
+    return parsed
+
+
+def _said(page: requests.Response) -> str:
+    said = _parsed(page).said
+    text = said["error"] or said["title"]
+    return f": {text[:_SAID_MAX]}" if text else ""
+
+
+def _where(page: requests.Response) -> str:
+    """Return a page's address without what it was asked with: that may be a secret."""
+    return urlsplit(page.url)._replace(query="", fragment="").geturl()

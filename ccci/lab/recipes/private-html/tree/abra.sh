@@ -1,0 +1,1 @@
+export OIDC_CONF_VERSION=@@CONF@@
