@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ccci.api import play as play
     from ccci.api import reap_orphaned_realms as reap_orphaned_realms
     from ccci.engine.playbook import playbook as playbook
+    from ccci.engine.run import HostRun as HostRun
     from ccci.engine.run import Run as Run
     from ccci.model.realm import realm_for as realm_for
     from ccci.model.run import Mode as Mode
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
     from ccci.steps.promote import promote as promote
     from ccci.steps.providers import providers_held as providers_held
     from ccci.steps.reconcile import reconcile as reconcile
+    from ccci.steps.relay import relay as relay
     from ccci.steps.stages import run_tests as run_tests
     from ccci.steps.stages import skip_stage as skip_stage
     from ccci.steps.stages import stage as stage
+    from ccci.steps.sweep import recover_all as recover_all
 
 _WHERE = {
+    "HostRun": "ccci.engine.run",
     "Mode": "ccci.model.run",
     "Run": "ccci.engine.run",
     "RunResult": "ccci.model.run",
@@ -50,6 +54,8 @@ _WHERE = {
     "realm_for": "ccci.model.realm",
     "reap_orphaned_realms": "ccci.api",
     "reconcile": "ccci.steps.reconcile",
+    "recover_all": "ccci.steps.sweep",
+    "relay": "ccci.steps.relay",
     "run_tests": "ccci.steps.stages",
     "skip_stage": "ccci.steps.stages",
     "stage": "ccci.steps.stages",

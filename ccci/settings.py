@@ -84,6 +84,10 @@ class Settings:
             "CCCI_FORK",
         ),
     )
+    alerts: Path | None = attrs.field(
+        default=None,
+        metadata=_about("file with the addresses that alerts go to, one a line; mode 0600", path, "CCCI_ALERTS"),
+    )
     gate_timeout: float | None = attrs.field(
         default=None,
         metadata=_about("seconds a health gate may take; else the recipe's own", seconds(1), "CCCI_GATE_TIMEOUT"),

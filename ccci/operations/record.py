@@ -67,7 +67,7 @@ def moved(what: PurePosixPath, *, to: PurePosixPath, fence: Fence | None = None)
     + to: its new name
     + fence: only while this run owns the app
     """
-    yield command(fenced(argv("mv", "-T", what, to), fence))
+    yield command(fenced(all_of(argv("mkdir", "-p", to.parent), argv("mv", "-T", what, to)), fence))
 
 
 @operation(is_idempotent=False)

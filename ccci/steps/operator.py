@@ -33,7 +33,7 @@ from ccci.steps.registry import (
     write_record,
 )
 
-_NO_RECIPES = ("cold", "runs", "scratch", "alerts")  # folders beside those of the canonicals
+NO_RECIPES = ("cold", "runs", "scratch", "alerts")  # folders beside those of the canonicals
 
 
 @attrs.frozen
@@ -50,7 +50,7 @@ def list_canonicals(session: Session) -> tuple[list[Glance], list[str]]:
     glances: list[Glance] = []
     faults: list[str] = []
     for name in session.read(Folder, path=paths.WARM):
-        if name in _NO_RECIPES:
+        if name in NO_RECIPES:
             continue
         try:
             glances += _glance(session, app_of(session, name))

@@ -41,6 +41,10 @@ def overview(session: Session) -> Overview:
     found.troubles += faults
     for glance in glances:
         _canonical(glance, found)
+    alerts = [name for name in session.read(Folder, path=paths.ALERTS) if name.endswith(".json")]
+    found.lines.append(f"alerts: {len(alerts)} wait")
+    if alerts:
+        found.troubles.append(f"{len(alerts)} alert(s) wait: `ccci alerts list`")
     for domain in session.read(Folder, path=paths.COLD):
         _cold(session, domain, found)
     return found

@@ -250,7 +250,7 @@ class _Page(HTMLParser):
     @override
     def handle_data(self, data: str) -> None:
         if self._into:
-            self.said[self._into] = " ".join(f"{self.said[self._into]} {data}".split())
+            self.said[self._into] += data
 
 
 def _parsed(page: requests.Response) -> _Page:
@@ -263,7 +263,7 @@ def _parsed(page: requests.Response) -> _Page:
 
 def _said(page: requests.Response) -> str:
     said = _parsed(page).said
-    text = said["error"] or said["title"]
+    text = " ".join((said["error"] or said["title"]).split())
     return f": {text[:_SAID_MAX]}" if text else ""
 
 

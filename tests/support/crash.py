@@ -176,10 +176,11 @@ def mostly_chaos(every: Iterable[str], keep: Iterable[str]) -> list[ParameterSet
     return [pytest.param(point, marks=() if point in kept else pytest.mark.chaos) for point in every]
 
 
-def bring_up(host: LabHost) -> Done:
+def bring_up(host: LabHost, *, recipes: str = "") -> Done:
     """Run `ccci lab up`, as often as one likes."""
     env = clean_environment({"CCCI_HOME": str(host.home)})
-    run = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None)
+    words = ["lab", "up", "--name", host.name, *(["--recipes", recipes] if recipes else [])]
+    run = Running(python_program("ccci", *words), env, host.folder, None)
     done = run.finish(900)
     assert done.code == 0, done.all
     return done

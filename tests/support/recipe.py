@@ -36,7 +36,7 @@ def test_says_nosniff(app):
     said = app.get("/").headers.get("X-Content-Type-Options")
     assert said == "nosniff", f"X-Content-Type-Options is {said}"
 '''
-_GIT = "git -c user.name=lab -c user.email=lab@lab.test -c commit.gpgsign=false -c core.hooksPath=/dev/null"
+GIT = "git -c user.name=lab -c user.email=lab@lab.test -c commit.gpgsign=false -c core.hooksPath=/dev/null"
 _STAGE = """
 set -e; tree=$(mktemp -d); git clone -q -n {origin} "$tree"; cd "$tree"
 git checkout -q --detach 'refs/tags/{base}'; git rm -q -r . ; tar -x -f - -C "$tree"; git add -A
@@ -124,17 +124,17 @@ class LabRecipe:
             into: "origin", where a fetch finds it as a branch, or "clone", where only CCCI_SKIP_FETCH does.
         """
         origin = f"/srv/git/{self.name}.git"
-        tree = _unpack(self.host.ssh(f"git --git-dir={origin} archive 'refs/tags/{base}'"))
+        tree = unpack(self.host.ssh(f"git --git-dir={origin} archive 'refs/tags/{base}'"))
         edit(tree)
         branch, target = f"head-{uuid.uuid4().hex[:8]}", origin if into == "origin" else self.clone
-        text = _STAGE.format(origin=origin, base=base, git=_GIT, target=target, branch=branch)
-        return self.host.ssh(text, _pack(tree)).decode().strip()
+        text = _STAGE.format(origin=origin, base=base, git=GIT, target=target, branch=branch)
+        return self.host.ssh(text, pack(tree)).decode().strip()
 
     @contextmanager
     def released(self, commit: str, version: str) -> Iterator[None]:
         """Release a commit for the length of the block: an annotated tag at the origin."""
         origin = f"/srv/git/{self.name}.git"
-        self.host.sh(f"cd {origin} && {_GIT} tag -a -m released '{version}' {commit}")
+        self.host.sh(f"cd {origin} && {GIT} tag -a -m released '{version}' {commit}")
         try:
             yield
         finally:
@@ -151,13 +151,15 @@ class LabRecipe:
         return data
 
 
-def _unpack(data: bytes) -> Tree:
+def unpack(data: bytes) -> Tree:
+    """Return the files of a tar."""
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
         return {name: handle.read().decode() for name, handle in files.items() if handle}
 
 
-def _pack(tree: Tree) -> bytes:
+def pack(tree: Tree) -> bytes:
+    """Return a tar of files."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in tree.items():

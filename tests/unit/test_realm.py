@@ -54,7 +54,19 @@ def test_bad_names_are_refused(recipe: str, label: str) -> None:
 
 @pytest.mark.parametrize(
     "realm",
-    ["master", "notes", "my-realm", "x-zzzzzz", "aaa111", "-aaa111", "x-aaa11", "x-AAA111", "X-aaa111", "x-aaa111 ", ""],
+    [
+        "master",
+        "notes",
+        "my-realm",
+        "x-zzzzzz",
+        "aaa111",
+        "-aaa111",
+        "x-aaa11",
+        "x-AAA111",
+        "X-aaa111",
+        "x-aaa111 ",
+        "",
+    ],
 )
 def test_other_realms_have_no_hex(realm: str) -> None:
     """What is not named like a run's realm is none."""
