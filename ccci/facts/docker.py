@@ -13,7 +13,8 @@ from typing_extensions import override
 from ccci.commands import docker
 from ccci.commands.shell import all_of, argv, quote
 from ccci.facts.base import HostFact
-from ccci.model.stack import StackState, read_stack
+from ccci.model.stack import StackState
+from ccci.model.stackreader import read_stack
 
 
 def _answers(lines: list[str], count: int) -> list[Any]:

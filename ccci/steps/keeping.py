@@ -214,7 +214,7 @@ def record_of(app: App, run: Run, version: Version | None) -> ProviderRecord:
     return attrs.evolve(fresh, failed=record.failed, alerted=record.alerted) if record else fresh
 
 
-def commit_of(app: App, run: Run) -> str:
-    """Return the commit of the last good version, or an empty text."""
+def commit_of(app: App, run: Run, version: Version) -> str:
+    """Return the commit that a version is remembered to have had, or an empty text."""
     record = read_last_good(run.session, app)
-    return record.commit if record else ""
+    return record.commit if record and record.version == str(version) else ""

@@ -81,7 +81,7 @@ def _decide(app: App, run: Run) -> Decision:
     current = running or (Version.parse(record.version) if record else None)
     healthy = False
     if current is not None:
-        healthy = is_healthy(app, run, release_of(run, current, record.commit if record else ""))
+        healthy = is_healthy(app, run, release_of(run, current, commit_of(app, run, current)))
     latest = run.head.parsed
     now = Situation(
         latest=latest,
@@ -161,7 +161,7 @@ _HOLDS = {
 
 def _put_up_again(app: App, run: Run, decision: Decision) -> Verdict:
     """Install the provider, or deploy once more what is not healthy."""
-    release = release_of(run, decision.after, commit_of(app, run))
+    release = release_of(run, decision.after, commit_of(app, run, decision.after))
     run.version_before, run.version_after = str(decision.before or ""), release.version
     try:
         with stage(run, "reconcile", note=decision.outcome):

@@ -52,7 +52,8 @@ def upgrade(app: App, run: Run, decision: Decision) -> Verdict:
         RecipeFailed: the new release did not work out; the old one runs again, with its data.
         InfrastructureError: neither works.
     """
-    before = release_of(run, _known(decision.before), commit_of(app, run))
+    known = _known(decision.before)
+    before = release_of(run, known, commit_of(app, run, known))
     after = release_of(run, decision.after)
     run.version_before, run.version_after = before.version, after.version
     write_last_good(run.session, app, record_of(app, run, decision.before))

@@ -31,7 +31,7 @@ NOOP_SECONDS = 2.0  # the issue's own bound; measured: 0.9 s
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory, lab: LabHost) -> Iterator[Provider]:
     """A lab with Keycloak at its older release, brought up by the reconcile, with a marker realm in it."""
-    folder = tmp_path_factory.mktemp("keycloak")
+    folder = tmp_path_factory.mktemp("k")
     host = LabHost(f"k-{lab.name}", lab.home, folder)
     bring_up(host, recipes="custom-html,traefik,keycloak,private-html")
     shutil.copytree(RECIPES, folder / "recipes", ignore=shutil.ignore_patterns("__pycache__"))

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccci.model.stack import Health, Wanted, cause_of, judge, read_stack, timestamp
+from ccci.model.stack import Health, Wanted, cause_of, judge
+from ccci.model.stackreader import read_stack, timestamp
 
 STACK = "blog_ci_lab_test"
 OLD, NEW = "nginx:1.22.1", "nginx:1.26.3"
