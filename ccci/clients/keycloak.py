@@ -22,6 +22,12 @@ TIMEOUT = (10.0, 60.0)  # seconds to connect, and for an answer: making a realm 
 _EARLY = 10.0  # seconds before a token runs out at which a new one is got
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SAID_MAX = 200  # characters of what Keycloak says that go into a message
+# A realm's usual keys, but for the pair that encrypts: it takes Keycloak two seconds to make, and nothing uses it.
+_KEYS = {
+    "rsa-generated": {"priority": "100"},
+    "hmac-generated": {"priority": "100", "algorithm": "HS512"},
+    "aes-generated": {"priority": "100"},
+}
 _RECONCILE = "`ccci play reconcile_keycloak` looks at it, and deploys it again if it has to"
 _CHANGED = "the swarm secret admin_password counts at Keycloak's first start only: was it changed in Keycloak since?"
 
@@ -201,7 +207,16 @@ def _representation(spec: RealmSpec) -> dict[str, Any]:
         "lastName": "User",
         "credentials": [{"type": "password", "value": spec.password, "temporary": False}],
     }
-    return {"realm": spec.name, "enabled": True, "sslRequired": "external", "clients": [client], "users": [user]}
+    made = {"realm": spec.name, "enabled": True, "sslRequired": "external", "clients": [client], "users": [user]}
+    return {
+        **made,
+        "components": {"org.keycloak.keys.KeyProvider": [_key(name, **more) for name, more in _KEYS.items()]},
+    }
+
+
+def _key(provider: str, **config: str) -> dict[str, Any]:
+    """Return a component that makes a key when the realm is made."""
+    return {"name": provider, "providerId": provider, "config": {key: [value] for key, value in config.items()}}
 
 
 def _audience(client_id: str) -> dict[str, Any]:

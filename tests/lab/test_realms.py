@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
@@ -186,7 +187,7 @@ def test_a_wrong_administrator_is_named(keycloak: LiveKeycloak) -> None:
 
 
 REALMS = ("lasuite-docs-aaa111", "a-ddd444", "a-bbb222", "z-z-ccc333", "notes", "my-realm", "x-zzzzzz")
-_SAMPLE = "rm -f /root/argv; while [ ! -e /root/enough ]; do cat /proc/[0-9]*/cmdline; sleep 0.05; done >/root/argv 2>/dev/null"
+_SAMPLE = "while [ ! -e /root/enough ]; do cat /proc/[0-9]*/cmdline; sleep 0.05; done >/root/argv 2>/dev/null"
 _TOLD = """
 cat >/dev/shm/word
 {{ cat /root/argv /var/lib/ci-warm/runs/*/*; journalctl --no-pager; docker service logs {service} 2>&1
@@ -247,16 +248,11 @@ def test_while_keycloak_is_away_no_realm_is_gone(
     """A stopped Keycloak is ProviderDown for every call, though the proxy says 404; the realm is there still."""
     host, service = keycloak.host, f"{keycloak.stack}_app"
     assert realm.name in admin.realms()  # so it has a token
-    host.sh(
-        f"docker service scale -d {service}=0 && while docker ps -q -f name={service} | grep -q .; do sleep 0.2; done"
-    )
+    gone = f"while docker ps -q -f name={service} | grep -q .; do sleep 0.2; done"
+    host.sh(f"docker service scale -d {service}=0 && {gone}")
+    calls = (admin.realms, *(functools.partial(call, realm) for call in (admin.create, admin.holds)))
     try:
-        for call in (
-            admin.realms,
-            lambda: admin.delete(realm.name),
-            lambda: admin.create(realm),
-            lambda: admin.holds(realm),
-        ):
+        for call in (*calls, functools.partial(admin.delete, realm.name)):
             with pytest.raises(ProviderDown):
                 call()
     finally:
