@@ -200,8 +200,8 @@ class CcciConnector(SSHConnector):
                 gevent.spawn(_read, channel.makefile("rb"), "stdout", lines),
                 gevent.spawn(_read, channel.makefile_stderr("rb"), "stderr", lines),
             ]  # before anything is sent: a command may print more than fits in between
-            if isinstance(stdin, str):
-                channel.sendall(stdin.encode())  # to the byte; pyinfra would add a new line
+            if isinstance(stdin, (str, bytes)):  # to the byte; pyinfra would add a new line
+                channel.sendall(stdin.encode() if isinstance(stdin, str) else stdin)
             elif stdin:
                 write_stdin(stdin, channel.makefile_stdin("wb"))
             channel.shutdown_write()

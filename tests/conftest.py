@@ -37,7 +37,15 @@ LAB_TESTS = Path(__file__).parent / "lab"
 _ALIVE = gevent.spawn(gevent.sleep, 10**6)
 
 
-ONE_WORKER = ("test_host_faults.py", "test_crash_promotion.py")  # their tests share what only one worker may have
+# Their tests share what only one worker may have, such as a lab of their own.
+ONE_WORKER = (
+    "test_host_faults.py",
+    "test_crash_promotion.py",
+    "test_keycloak.py",
+    "test_realms.py",
+    "test_traefik.py",
+    "test_alerts.py",
+)
 
 
 class OneWorkerFiles(LoadScopeScheduling):

@@ -24,12 +24,14 @@ def quote(words: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def command(words: Sequence[str] | str, *, stdin: str | None = None, timeout: float | None = None) -> StringCommand:
+def command(
+    words: Sequence[str] | str, *, stdin: str | bytes | None = None, timeout: float | None = None
+) -> StringCommand:
     """Return a pyinfra command.
 
     Args:
         words: an argument list, or shell text made in this folder.
-        stdin: text for its standard input; the only way for a secret.
+        stdin: text or bytes for its standard input; the only way for a secret.
         timeout: seconds after which the host itself ends it.
     """
     text = words if isinstance(words, str) else quote(words)

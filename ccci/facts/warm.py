@@ -167,3 +167,17 @@ class Exists(HostFact[bool]):
     @override
     def parse(self, lines: list[str]) -> bool:
         return {"yes": True, "no": False}[lines[0]]
+
+
+class LinkTarget(HostFact["PurePosixPath | None"]):
+    """What a symbolic link names, or None if there is none."""
+
+    @override
+    def command(self, path: PurePosixPath) -> StringCommand:
+        """Args: path: the link."""
+        there = quote(argv("test", "-L", path))
+        return self.shell(f"if {there}; then {quote(argv('readlink', path))}; fi")
+
+    @override
+    def parse(self, lines: list[str]) -> PurePosixPath | None:
+        return PurePosixPath(lines[0]) if lines and lines[0] else None

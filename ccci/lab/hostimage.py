@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SUITE = "bookworm"
 PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "cron", "procps", "util-linux", "python3-minimal"),
+    *("systemd", "systemd-sysv", "dbus", "cron", "procps", "util-linux", "python3"),
     *("openssh-server", "ca-certificates", "openssl", "curl", "iproute2", "iptables", "dnsmasq-base"),
     *("docker.io", "git", "jq", "zstd", "attr", "acl"),
 )

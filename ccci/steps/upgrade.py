@@ -223,6 +223,17 @@ def settle_interrupted(app: App, run: Run) -> None:
             hint=_by_hand(app, run, journal),
             detail=failure.detail,
         ) from failure
-    alert = attrs.evolve(_rolled_back(app, journal, dead, moved=True), kind="interrupted")
-    raise_alert(run, attrs.evolve(alert, todo="nothing: the upgrade is tried again by itself"))
+    _say_settled(app, run, journal, dead)
+
+
+def _say_settled(app: App, run: Run, journal: ReconcileJournal, dead: CcciError) -> None:
+    """Tell people how an interrupted upgrade ended; one whose release is known to be bad is over with that."""
+    session = run.session
+    alert = _rolled_back(app, journal, dead, moved=True)
+    record = read_last_good(session, app)
+    if record is not None and record.failed == journal.attempted:
+        write_last_good(session, app, attrs.evolve(record, alerted=f"held-failed:{_forth(journal)}"))
+    else:
+        alert = attrs.evolve(alert, kind="interrupted", todo="nothing: the upgrade is tried again by itself")
+    raise_alert(run, alert)
     session.say(f"{journal.who} was interrupted; {app.domain} is back at {journal.last_good}", keep=True)

@@ -61,7 +61,7 @@ def kept(provider: Provider) -> Iterator[Provider]:
 
 def bad_hostname(tree: Tree) -> None:
     """Name a host that no URL can have: Keycloak does not start."""
-    tree["compose.yml"] = tree["compose.yml"].replace("KC_HOSTNAME=https://${DOMAIN}", "KC_HOSTNAME=:::bad-host:::")
+    tree["compose.yml"] = tree["compose.yml"].replace("KC_HOSTNAME=https://${DOMAIN}", '"KC_HOSTNAME=:::bad-host:::"')
 
 
 def never_healthy(tree: Tree) -> None:
@@ -177,7 +177,7 @@ def test_a_rollback_that_fails_says_so_and_is_finished_later(kept: Provider) -> 
         kept.host.sh(f"mv {copy} {archive}")
         again = kept.reconcile()
         assert again.result["outcome"] == f"held-failed:{OLD}->{version}", again.all
-        assert [alert["kind"] for alert in kept.alerts()] == ["rollback-failed", "interrupted"]
+        assert [alert["kind"] for alert in kept.alerts()] == ["rollback-failed", "rolled-back"]
     finally:
         kept.withdraw(version)
 
