@@ -30,6 +30,7 @@ def unpack(release: PurePosixPath, *, python: str, version: str, size: int) -> s
         f'[ "$(stat -c %s {quote([str(archive)])})" = {int(size)} ]',
         argv(python, "-m", "venv", "--without-pip", new / "venv"),
         argv("tar", "-xzf", archive, "-C", new, "--no-same-owner"),
+        argv("mkdir", "-p", new / "playbooks"),
         argv("rmdir", packages),
         argv("mv", "-T", new / "site", packages),
         argv(new / "venv/bin/python", "-I", "-m", "compileall", "-q", "-j", "0", packages),
@@ -43,6 +44,7 @@ def switch(link: PurePosixPath, to: PurePosixPath, *, settings: PurePosixPath, h
     """Let `link` name a release, if that one's doctor finds nothing to mend on this host."""
     new = f"{link}.ccci-new"
     env = argv("env", f"CCCI_SETTINGS={settings}", f"CCCI_HOME={home}")
+    env += argv(f"CCCI_RECIPES={to}/recipes", f"CCCI_PLAYBOOKS={to}/playbooks")  # the link still names the one before
     return all_of(
         argv("mkdir", "-p", home),
         (*env, *argv(to / "venv/bin/python", "-I", "-m", "ccci", "doctor")),

@@ -50,7 +50,7 @@ if [ -e journal.json ] && [ "$(cat owner 2>/dev/null)" != "$run" ]; then
 fi
 rm -f claim released
 printf %s "$run" >owner.new && mv owner.new owner && printf '%s' "$who" >holder && echo $$ >holder.pid || exit 1
-echo {LOCKED}; cat >/dev/null 9>&-; rm -f holder.pid; touch released
+echo {LOCKED}; cat >/dev/null 9>&-; touch released
 """
 
 
@@ -85,8 +85,9 @@ def fenced(words: Sequence[str] | str, fence: Fence | None) -> str:
 
 
 _LOOK = """
-inode=$(stat -c %i "$1/lock" 2>/dev/null) || { echo "free 999999999"; exit 0; }
-if grep -q "FLOCK .*:$inode " /proc/locks; then echo held; cat "$1/holder" 2>/dev/null
+[ -e "$1/lock" ] || { echo "free 999999999"; exit 0; }
+pid=$(cat "$1/holder.pid" 2>/dev/null) run=$(cat "$1/owner" 2>/dev/null)
+if [ "$pid" ] && [ "$run" ] && grep -qsF -- "$run" "/proc/$pid/cmdline"; then echo held; cat "$1/holder" 2>/dev/null
 else at=$(stat -c %Y "$1/released" 2>/dev/null) || at=0; echo "free $(($(date +%s) - at))"; fi
 """
 
@@ -94,6 +95,7 @@ else at=$(stat -c %Y "$1/released" 2>/dev/null) || at=0; echo "free $(($(date +%
 def look(home: PurePosixPath) -> str:
     """Print `held` and who holds the lock, or `free` and for how many seconds, as far as its holder could tell.
 
-    The lock is not taken for that: it would get in a run's way.
+    The lock is not taken for that: it would get in a run's way. Nor is /proc/locks asked: in a container it leaves out
+    locks that were taken by a process which has ended since, and such are ours.
     """
     return quote(argv("sh", "-c", _LOOK, "ccci-look", home))

@@ -142,7 +142,8 @@ class SshServerThere(HostFact[SshServer]):
 
     @override
     def command(self) -> StringCommand:
-        return self.shell('echo "${SSH_CONNECTION##* }" && cat /etc/ssh/ssh_host_*_key.pub')
+        keys = 'for key in /etc/ssh/ssh_host_*_key; do ssh-keygen -y -f "$key" || exit; done'
+        return self.shell(f'echo "${{SSH_CONNECTION##* }}" && {keys}')
 
     @override
     def parse(self, lines: list[str]) -> SshServer:
