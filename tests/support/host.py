@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,12 @@ class LabHost:
         """End the shared ssh connection."""
         subprocess.run([*self._ssh(), "-O", "exit"], capture_output=True, check=False, timeout=10)
 
+    @property
+    def _socket(self) -> Path:
+        # The kernel takes 107 characters at most, and ssh adds 17 of its own: pytest's folders are too deep.
+        mine = hashlib.sha256(f"{self.name} {self.folder}".encode()).hexdigest()[:8]
+        return self.home / f"ssh-{mine}"
+
     def _ssh(self) -> list[str]:
         known = self.settings
         options = {
@@ -86,7 +93,7 @@ class LabHost:
             "IdentitiesOnly": "yes",
             "ControlMaster": "auto",
             "ControlPersist": "60",
-            "ControlPath": str(self.folder / "ssh-%C"),
+            "ControlPath": str(self._socket),
             "LogLevel": "ERROR",
         }
         words = ["ssh", "-p", str(known["port"]), "-i", known["key"]]
