@@ -89,11 +89,11 @@ def test_wrong_passwords_and_clients_are_refused(keycloak: LiveKeycloak, realm: 
     """A wrong password and an unknown user are refused logins; a wrong client secret is another error."""
     sso = keycloak.sso(realm)
     with pytest.raises(LoginRefused):
-        sso.password_grant(password="wrong")  # noqa: S106
+        sso.password_grant(password="wrong")
     with pytest.raises(LoginRefused):
         sso.password_grant(username="nobody")
     with pytest.raises(SsoError) as caught:
-        keycloak.sso(attrs.evolve(realm, client_secret="wrong")).password_grant()  # noqa: S106
+        keycloak.sso(attrs.evolve(realm, client_secret="wrong")).password_grant()
     assert not isinstance(caught.value, LoginRefused)
 
 
@@ -106,7 +106,7 @@ def test_a_browser_gets_in_by_the_form(keycloak: LiveKeycloak, realm: RealmSpec)
         assert page.url.startswith(f"{CALLBACK}?")
         assert "code=" in page.url
     with pytest.raises(LoginRefused, match="Invalid username or password"):
-        sso.browser_login(start, password="wrong")  # noqa: S106
+        sso.browser_login(start, password="wrong")
 
 
 def test_a_browser_is_sent_to_the_given_addresses_only(keycloak: LiveKeycloak, realm: RealmSpec) -> None:

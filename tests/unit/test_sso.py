@@ -226,7 +226,7 @@ def test_discovery_and_keys_are_fetched_once() -> None:
 def test_only_a_wrong_password_is_a_refused_login(answer: Answer, kind: type[SsoError]) -> None:
     """A test of a wrong password does not pass because something else is broken; no secret is in the message."""
     with pytest.raises(SsoError) as caught:
-        sso(Answer(200, DISCOVERY), answer)[0].password_grant(password="a-wrong-password")  # noqa: S106
+        sso(Answer(200, DISCOVERY), answer)[0].password_grant(password="a-wrong-password")
     assert type(caught.value) is kind
     assert not [s for s in ("a-wrong-password", CONTEXT.client_secret) if s in str(caught.value)]
 
@@ -265,7 +265,7 @@ def test_a_wrong_password_says_what_the_form_said() -> None:
     """The form shown again is a refused login with Keycloak's own words."""
     made, script = sso(TO_KEYCLOAK, page(), page(error="Invalid username\n or <b>password</b>."))
     with pytest.raises(LoginRefused, match=r"Invalid username or password\.") as caught:
-        made.browser_login(APP, password="a-wrong-password")  # noqa: S106
+        made.browser_login(APP, password="a-wrong-password")
     assert "a-wrong-password" not in str(caught.value)
     assert script.answers == []
 
