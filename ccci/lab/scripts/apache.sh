@@ -3,6 +3,7 @@
 root=$1
 version=$2
 
+# shellcheck disable=SC2016 # dpkg-query fills that in, not the shell
 inside=$(chroot "$root" dpkg-query --show --showformat='${Version}' libapache2-mod-auth-openidc)
 case $inside in
 "$version" | "$version"[.-]*) ;;
