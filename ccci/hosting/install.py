@@ -60,7 +60,7 @@ def install(session: Session, *, alerts: Path | None) -> list[str]:
     write_units(session, known)
     start_units(session, known)
     drop_old_releases(session, name)
-    return [f"ccci is on {session.host_settings.name}: {OPT}/bin/ccci, settings in {ETC}, release {name}"]
+    return [f"installed on {session.host_settings.name}: {OPT}/bin/ccci, settings in {ETC}, release {name}"]
 
 
 def providers_of(session: Session) -> list[str]:
