@@ -19,6 +19,8 @@
     │   ├── CommandTimeout         3   a command on the host did not end in its time
     │   ├── StateUnreadable        3   something on the host cannot be read: never taken for "nothing there"
     │   ├── ProviderDown           3   a provider that a run needs, such as Keycloak, does not answer
+    │   ├── ServiceDown            3   the forge or Drone does not answer now (retried before it is shown)
+    │   ├── ServiceRefused         3   the forge or Drone answers, and says no
     │   ├── SnapshotBroken         3   a snapshot or volume is not what its digest says
     │   └── Fenced                 3   another run took over this app while we were cut off
     ├── Locked                     4   another run holds the app
@@ -124,6 +126,23 @@ class StateUnreadable(InfrastructureError):
 
 class ProviderDown(InfrastructureError):
     """A provider that a run needs does not answer, or is not healthy."""
+
+
+class ServiceDown(InfrastructureError):
+    """A service that ccci asks over HTTP, the forge or Drone, does not answer now; the same question may work later."""
+
+
+class ServiceRefused(InfrastructureError):
+    """Such a service answers, and says no: the token, the question or what it is about is wrong.
+
+    Args:
+        what, hint: as everywhere.
+        status: the HTTP status code.
+    """
+
+    def __init__(self, what: str, *, status: int, hint: str | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.status = status
 
 
 class SnapshotBroken(InfrastructureError):

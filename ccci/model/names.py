@@ -21,6 +21,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _STACK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 _HEX6 = re.compile(r"[0-9a-f]{6}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_.-]{1,100}")
 _GIT_BAD = re.compile(r"\.\.|@\{|//|[\x00-\x20\x7f-\xa0:\\^~?*\[]")
 
 
@@ -77,6 +78,24 @@ def git_ref(text: str, *, what: str = "ref") -> str:
     clean = not _GIT_BAD.search(text) and text.isprintable() and not text.startswith(("-", "/"))
     if not text or len(text) > _GIT_REF_MAX or not legal or not clean or text.endswith("/") or text == "@":
         raise _refuse(text, what, "give a commit, a tag or a branch, such as 1.2.0+4.5.6 or main")
+    return text
+
+
+def repository(text: str, *, what: str = "repository") -> str:
+    """Check the name of a repository at a forge.
+
+    Args:
+        text: `owner/name`.
+        what: where it came from.
+
+    Returns:
+        The same name.
+
+    Raises:
+        UsageError: it is not of that form; no part can be a path's `.` or `..`.
+    """
+    if not _REPOSITORY.fullmatch(text) or text.partition("/")[2] in (".", ".."):
+        raise _refuse(text, what, "give owner/name, as the forge has it")
     return text
 
 
