@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.lab.test_quick import assert_failed, assert_passed
 from tests.support import heads
+from tests.support.imageregistry import image_to_pull
 from tests.support.recipe import OLDER
 from tests.support.running import Done
 
@@ -59,7 +60,8 @@ def test_pyinfra_fails_where_the_run_fails(kept: KnownGood) -> None:
 def test_operations_yield_nothing_the_second_time(kept: KnownGood) -> None:
     """Every idempotent operation, called twice, changes something first and nothing then."""
     recipe = kept.recipe
-    done = recipe.host.start("tests.support.twice", recipe.name, env={"PYTHONPATH": str(ROOT)}).finish()
+    with image_to_pull(recipe.host, recipe.name) as image:
+        done = recipe.host.start("tests.support.twice", recipe.name, image, env={"PYTHONPATH": str(ROOT)}).finish()
     assert done.code == 0, done.all
     told = dict(line.text.split(": ") for line in done.lines if ": " in line.text)
     changing = set(json.loads(told.pop("idempotent")))
