@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from ccci.steps.app import health_gate as health_gate
     from ccci.steps.app import upgrade_in_place as upgrade_in_place
     from ccci.steps.dependencies import dependencies as dependencies
+    from ccci.steps.drill import rehearse_restores as rehearse_restores
     from ccci.steps.guards import app_locked as app_locked
     from ccci.steps.guards import known_good_kept as known_good_kept
     from ccci.steps.guards import start_over as start_over
     from ccci.steps.guards import torn_down as torn_down
+    from ccci.steps.night import night as night
+    from ccci.steps.night import reconcile_providers as reconcile_providers
+    from ccci.steps.nights import watch_nights as watch_nights
+    from ccci.steps.nightwork import sweep_recipes as sweep_recipes
     from ccci.steps.promote import promote as promote
     from ccci.steps.providers import providers_held as providers_held
     from ccci.steps.reconcile import reconcile as reconcile
@@ -47,6 +52,11 @@ _WHERE = {
     "ensure_deployed": "ccci.steps.app",
     "health_gate": "ccci.steps.app",
     "known_good_kept": "ccci.steps.guards",
+    "night": "ccci.steps.night",
+    "reconcile_providers": "ccci.steps.night",
+    "sweep_recipes": "ccci.steps.nightwork",
+    "rehearse_restores": "ccci.steps.drill",
+    "watch_nights": "ccci.steps.nights",
     "play": "ccci.api",
     "playbook": "ccci.engine.playbook",
     "promote": "ccci.steps.promote",

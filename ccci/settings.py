@@ -16,26 +16,22 @@ import tomli
 
 from ccci.errors import SettingsError
 from ccci.model import names
-from ccci.model.optionreaders import checked, matching, path, port, seconds
+from ccci.model.optionreaders import about, checked, matching, path, port, seconds
+from ccci.model.upkeep import Upkeep
 from ccci.paths import controller_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ccci.model.optionreaders import Reader
-
 FILE_VARIABLE = "CCCI_SETTINGS"
 FILE_NAME = "ccci.toml"
 DEFAULT_HOST = "lab"
+ALL = "all"  # the group that pyinfra puts every host into
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _FORGE = re.compile(r"(?:(?:https?|ssh|git|file)://|/)[!-z|~]*(?:\{recipe\}[!-z|~]*)+")
 
 _read_name = matching(_NAME, "a name of letters, digits, '_', '.' and '-'")
-
-
-def _about(text: str, read: Reader, env: str | None = None) -> dict[str, Any]:
-    return {"help": text, "read": read, "env": env}
 
 
 @attrs.frozen
@@ -44,41 +40,41 @@ class Host:
 
     name: str
     address: str = attrs.field(
-        metadata=_about("DNS name or IP address", checked(names.host_name, "a DNS name or IP address"))
+        metadata=about("DNS name or IP address", checked(names.host_name, "a DNS name or IP address"))
     )
     base_domain: str = attrs.field(
-        metadata=_about("domain below which apps get theirs", checked(names.domain, "a full DNS name"))
+        metadata=about("domain below which apps get theirs", checked(names.domain, "a full DNS name"))
     )
-    port: int = attrs.field(default=22, metadata=_about("port of its SSH server", port))
-    user: str = attrs.field(default="root", metadata=_about("user to log in as", matching(_USER, "the name of a user")))
-    key: Path | None = attrs.field(default=None, metadata=_about("private key; else what SSH offers", path))
+    port: int = attrs.field(default=22, metadata=about("port of its SSH server", port))
+    user: str = attrs.field(default="root", metadata=about("user to log in as", matching(_USER, "the name of a user")))
+    key: Path | None = attrs.field(default=None, metadata=about("private key; else what SSH offers", path))
     known_hosts: Path | None = attrs.field(
-        default=None, metadata=_about("file with the host's key; else the user's own", path)
+        default=None, metadata=about("file with the host's key; else the user's own", path)
     )
     ca: Path | None = attrs.field(
-        default=None, metadata=_about("certificate that signs its apps' ones; else the system's", path)
+        default=None, metadata=about("certificate that signs its apps' ones; else the system's", path)
     )
     forge: str = attrs.field(
         default="https://git.coopcloud.tech/coop-cloud/{recipe}.git",
-        metadata=_about("where recipes are cloned from", matching(_FORGE, "a URL or path with {recipe} in it")),
+        metadata=about("where recipes are cloned from", matching(_FORGE, "a URL or path with {recipe} in it")),
     )
-    group: str = attrs.field(default="all", metadata=_about("its group in the inventory", _read_name))
+    group: str = attrs.field(default=ALL, metadata=about("its group in the inventory", _read_name))
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(kw_only=True)
+class Settings(Upkeep):
     """All settings; the ``help`` of each option is in its declaration."""
 
     hosts: Mapping[str, Host]
-    host: str = attrs.field(metadata=_about("name of the host to work on", _read_name, "CCCI_HOST"))
-    recipes: Path = attrs.field(metadata=_about("folder of the enrolled recipes", path, "CCCI_RECIPES"))
-    results: Path = attrs.field(metadata=_about("folder for the results of runs", path, "CCCI_RESULTS"))
+    host: str = attrs.field(metadata=about("name of the host to work on", _read_name, "CCCI_HOST"))
+    recipes: Path = attrs.field(metadata=about("folder of the enrolled recipes", path, "CCCI_RECIPES"))
+    results: Path = attrs.field(metadata=about("folder for the results of runs", path, "CCCI_RESULTS"))
     playbooks: Path | None = attrs.field(
-        default=None, metadata=_about("folder of playbooks besides ccci's own", path, "CCCI_PLAYBOOKS")
+        default=None, metadata=about("folder of playbooks besides ccci's own", path, "CCCI_PLAYBOOKS")
     )
     fork: Literal["auto", "off"] = attrs.field(
         default="auto",
-        metadata=_about(
+        metadata=about(
             "whether quick runs work on copy-on-write forks where the host can: auto or off",
             matching(re.compile("auto|off"), "'auto' or 'off'"),
             "CCCI_FORK",
@@ -86,27 +82,27 @@ class Settings:
     )
     alerts: Path | None = attrs.field(
         default=None,
-        metadata=_about("file with the addresses that alerts go to, one a line; mode 0600", path, "CCCI_ALERTS"),
+        metadata=about("file with the addresses that alerts go to, one a line; mode 0600", path, "CCCI_ALERTS"),
     )
     gate_timeout: float | None = attrs.field(
         default=None,
-        metadata=_about("seconds a health gate may take; else the recipe's own", seconds(1), "CCCI_GATE_TIMEOUT"),
+        metadata=about("seconds a health gate may take; else the recipe's own", seconds(1), "CCCI_GATE_TIMEOUT"),
     )
     connect_timeout: float = attrs.field(
         default=10.0,
-        metadata=_about("seconds until a host has to answer", seconds(0.1), "CCCI_CONNECT_TIMEOUT"),
+        metadata=about("seconds until a host has to answer", seconds(0.1), "CCCI_CONNECT_TIMEOUT"),
     )
     keepalive: float = attrs.field(
         default=15.0,
-        metadata=_about("seconds between probes of a connection", seconds(0.1), "CCCI_KEEPALIVE"),
+        metadata=about("seconds between probes of a connection", seconds(0.1), "CCCI_KEEPALIVE"),
     )
     dead_after: float = attrs.field(
         default=30.0,
-        metadata=_about("seconds until a silent connection counts as lost", seconds(0.1), "CCCI_DEAD_AFTER"),
+        metadata=about("seconds until a silent connection counts as lost", seconds(0.1), "CCCI_DEAD_AFTER"),
     )
     provider_wait: float = attrs.field(
         default=1800.0,
-        metadata=_about(
+        metadata=about(
             "seconds that runs wait for the reconcile of a provider, and it for them",
             seconds(0.1),
             "CCCI_PROVIDER_WAIT",
@@ -114,8 +110,19 @@ class Settings:
     )
     test_timeout: float = attrs.field(
         default=900.0,
-        metadata=_about("seconds that the tests of one stage may take", seconds(1), "CCCI_TEST_TIMEOUT"),
+        metadata=about("seconds that the tests of one stage may take", seconds(1), "CCCI_TEST_TIMEOUT"),
     )
+
+    def night_group(self, name: str) -> tuple[str, ...]:
+        """Return the names of the hosts that share a host's night with it, itself among them, sorted.
+
+        They are those that `night_hosts` names, else those of its group. The group `all` is no group: a host
+        that is in no other one has its night for itself.
+        """
+        if self.night_hosts:
+            return tuple(sorted({name, *self.night_hosts}))
+        group = self.get_host(name).group
+        return tuple(sorted(h.name for h in self.hosts.values() if h.name == name or h.group == group != ALL))
 
     def get_host(self, name: str | None = None) -> Host:
         """Look up a host.

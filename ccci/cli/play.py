@@ -46,11 +46,12 @@ def settings_for(host: str | None) -> Settings:
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--allow", default="", metavar="A->B", help="Reconcile: release this upgrade from its hold.")
 @click.option("--retry", is_flag=True, help="Reconcile: try again what was rolled back.")
+@click.option("--all", "every", is_flag=True, help="Nightly: test what is known-good already, too.")
 @click.option("--list", "list_", is_flag=True, help="List the playbooks.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what pytest prints.")
 def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
     playbook: str | None, recipe: str | None, ref: str, host: str | None, stages: str, result: Path | None,
-    dry_run: bool, allow: str, retry: bool, list_: bool, verbose: bool,
+    dry_run: bool, allow: str, retry: bool, every: bool, list_: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Run PLAYBOOK: `quick` upgrades warm data to the head, `cold` does everything from scratch.
 
@@ -74,9 +75,12 @@ def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
         dry_run=dry_run,
         allow=allow,
         retry=retry,
+        every=every,
     )
     if (allow or retry) and made.mode is not Mode.RECONCILE:
         raise UsageError("--allow and --retry are for reconcile playbooks", hint="`ccci play --list` shows them")
+    if every and not made.by_group:
+        raise UsageError("--all is for nightly", hint="`ccci play --list` shows the playbooks")
     stream = Stream()
     stream.attach(console_sink(verbose=verbose))
-    return start(Context(settings, request), stream).exit_code
+    return start(Context(settings, request), stream, here_only=host is not None).exit_code

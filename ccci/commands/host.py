@@ -78,3 +78,18 @@ def unauthorise(public: PurePosixPath) -> Argv:
         '{ grep -vF "$(cut -d " " -f 2 "$1")" "$2" || true; } >"$new" && sync -d "$new" && mv -T "$new" "$2"'
     )
     return argv("sh", "-c", text, "-", public, AUTHORIZED_KEYS)
+
+
+# A look a second: long enough for `df` to cost nothing, short enough for what a container writes.
+_WATCH = """
+(low=
+while free=$(df -B1 --output=avail "$1" | tail -n 1); do
+  if [ -z "$low" ] || [ "$free" -lt "$low" ]; then low=$free; echo $low; fi
+  sleep 1 >/dev/null
+done) </dev/null & cat >/dev/null; kill $!
+"""
+
+
+def watch_free(path: str) -> Argv:
+    """Print the free bytes of a path's file system whenever they are fewer than before, until the input ends."""
+    return argv("sh", "-c", _WATCH, "ccci-disk", path)

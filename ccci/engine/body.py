@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import traceback
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pyinfra.api import Host, State
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 
 from ccci.engine.console import log_sink
+from ccci.engine.disk import disk_watched
 from ccci.engine.request import QUICK_STAGES, Context
 from ccci.engine.results import Outcome, make_result, store
 from ccci.engine.run import HostRun, Run
@@ -43,13 +45,9 @@ def run_body(made: Playbook, state: State, host: Host, context: Context, stream:
     outcome = Outcome(started=utc_now(), start=time.monotonic())
     with session.active():
         try:
-            outcome.run = loader.prepare(session, context, made)
-            if context.request.dry_run:
-                outcome.run.summary += plan_of(outcome.run)
-                outcome.verdict = Verdict.SKIPPED
-            else:
-                outcome.verdict = made(outcome.run)
-                _check_deploys(outcome.run)
+            with disk_watched(session) if made.mode.is_lane and not context.request.dry_run else nullcontext():
+                outcome.run = loader.prepare(session, context, made)
+                outcome.verdict = _play(made, outcome.run)
         except BaseException as error:  # noqa: BLE001  (becomes the verdict)
             outcome.error = translate(error)
             outcome.verdict = verdict_of(outcome.error)
@@ -62,6 +60,18 @@ def run_body(made: Playbook, state: State, host: Host, context: Context, stream:
     return result
 
 
+def _play(made: Playbook, run: HostRun) -> Verdict:
+    if not run.request.dry_run:
+        verdict = made(run)
+        _check_deploys(run)
+        return verdict
+    if made.heeds_dry_run:
+        made(run)
+    else:
+        run.summary += plan_of(run)
+    return Verdict.SKIPPED
+
+
 def plan_of(run: HostRun) -> list[str]:
     """Return what a run would do, in words: for --dry-run.
 
@@ -69,7 +79,7 @@ def plan_of(run: HostRun) -> list[str]:
         UsageError: the playbook has no plan before it has looked.
     """
     if not isinstance(run, Run) or not run.mode.is_lane:
-        raise UsageError("only lanes can say beforehand what they would do", hint="leave --dry-run out")
+        raise UsageError("only lanes, nightly and prune can say what they would do", hint="leave --dry-run out")
     known = run.canonical.known_good if run.canonical else "none yet"
     base = run.base.version if run.base else "none is older"
     stages = [s for s in run.recipe.meta.stages if run.wants(s) and (run.mode is not Mode.QUICK or s in QUICK_STAGES)]

@@ -31,30 +31,46 @@ _EXECUTED_BY_PYINFRA = (None, "builtins")  # what pyinfra's exec of a deploy fil
 
 @attrs.frozen
 class Playbook:
-    """A playbook: its name, kind, function, what it does in one line, and its recipe if that is always the same."""
+    """A playbook.
+
+    Attributes:
+        name: the function's.
+        mode: what kind of playbook it is.
+        function: what it does.
+        summary: the same in one line.
+        recipe: its recipe, if that is always the same.
+        heeds_dry_run: whether it is played in a dry run, too, and sees to it that nothing changes.
+        by_group: whether the hosts of a group share its work, each with a process of its own.
+    """
 
     name: str
     mode: Mode
     function: Callable[[Any], Verdict]
     summary: str
     recipe: str = ""
+    heeds_dry_run: bool = False
+    by_group: bool = False
 
     def __call__(self, run: HostRun) -> Verdict:
         """Run it."""
         return self.function(run)
 
 
-def playbook(mode: Mode, *, recipe: str = "") -> Callable[[Callable[[Any], Verdict]], Playbook]:
+def playbook(
+    mode: Mode, *, recipe: str = "", heeds_dry_run: bool = False, by_group: bool = False
+) -> Callable[[Callable[[Any], Verdict]], Playbook]:
     """Make a function a playbook; its name and first docstring line are what users see.
 
     Args:
         mode: what kind of playbook it is; one of `Mode.HOST` is given a `HostRun`, all others a `Run`.
         recipe: the one recipe that it is for; else whoever plays it names one.
+        heeds_dry_run: whether it asks `run.request.dry_run` itself, and then says what it would do.
+        by_group: whether the hosts of a group share its work.
     """
 
     def decorate(function: Callable[[Any], Verdict]) -> Playbook:
         summary = (function.__doc__ or "").strip().split("\n")[0]
-        made = Playbook(function.__name__, mode, function, summary, recipe)
+        made = Playbook(function.__name__, mode, function, summary, recipe, heeds_dry_run, by_group)
         if function.__module__ in _EXECUTED_BY_PYINFRA and pyinfra_context.ctx_state.isset():
             _queue(made)
         return made
@@ -85,6 +101,7 @@ def _body(state: State, host: Host, made: Playbook) -> bool:
             skip_fetch=skip_fetch(os.environ) or _data(host, "skip_fetch") in _TRUE,
             allow=_data(host, "allow"),
             retry=_data(host, "retry") in _TRUE,
+            every=_data(host, "all") in _TRUE,
         )
         loaded = settings_module.load()
     except CcciError as error:

@@ -31,6 +31,7 @@ class Request:
         dry_run: whether only the plan is shown.
         allow: the upgrade `A->B` that an operator releases from its hold, or empty.
         retry: whether an upgrade that was rolled back before is tried again.
+        every: whether a night tests what is known-good already, too.
     """
 
     playbook: str
@@ -42,6 +43,7 @@ class Request:
     dry_run: bool = False
     allow: str = ""
     retry: bool = False
+    every: bool = False
 
 
 def make_request(  # noqa: PLR0913  (one argument a flag)
@@ -55,6 +57,7 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
     dry_run: bool = False,
     allow: str = "",
     retry: bool = False,
+    every: bool = False,
 ) -> Request:
     """Check what came from flags, the environment or pyinfra's `--data`.
 
@@ -79,6 +82,7 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
         dry_run=dry_run,
         allow=_jump(allow) if allow else "",
         retry=retry,
+        every=every,
     )
 
 

@@ -71,12 +71,13 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
         steps=list(session.steps),
         deploy_count=DeployCount(session.deploys, run.expected_deploys if run else 0),
         known_good=run.known_good if run else KnownGoodChange(),
-        alerts=list(run.alerts) if run else [],
+        alerts=list(session.alerts),
         notes=[*session.notes, *(run.summary if run else [])],
         started=outcome.started,
         finished=utc_now(),
         seconds=round(time.monotonic() - outcome.start, 1),
         outcome=run.outcome if run else "",
+        disk=session.disk,
     )
 
 
@@ -102,11 +103,11 @@ def store(session: Session, context: Context, result: RunResult) -> None:
 
 def _store_here(context: Context, result: RunResult, texts: dict[str, str]) -> None:
     if context.request.result is not None:
-        _write(context.request.result, texts["result.json"])
+        write_whole(context.request.result, texts["result.json"])
     folder = results_folder(context, result.run_id)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        _write(folder / name, text)
+        write_whole(folder / name, text)
 
 
 def check_places(context: Context) -> None:
@@ -134,7 +135,8 @@ def results_folder(context: Context, run_id: str) -> Path:
     return context.settings.results / run_id
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of this machine: beside its place, then renamed."""
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)

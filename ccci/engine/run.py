@@ -32,7 +32,6 @@ class HostRun:
         version_before, version_after: from what to what the run upgraded.
         summary: sentences for the end of the summary.
         outcome: what a reconcile came to, such as `noop-healthy`; empty for others.
-        alerts: names of the alerts that were raised.
     """
 
     session: Session
@@ -45,7 +44,11 @@ class HostRun:
     version_after: str = ""
     summary: list[str] = attrs.field(factory=list)
     outcome: str = ""
-    alerts: list[str] = attrs.field(factory=list)
+
+    @property
+    def alerts(self) -> list[str]:
+        """Names of the alerts that were raised."""
+        return self.session.alerts
 
     @property
     def id(self) -> str:

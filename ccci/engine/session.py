@@ -30,7 +30,7 @@ from ccci.events import Event, Note, StepEnded, StepStarted, Stream, Waiting
 from ccci.facts.base import HostFact, read
 from ccci.model.app import App
 from ccci.model.deployment import Deployment
-from ccci.model.run import StepResult, TestCase
+from ccci.model.run import DiskUse, StepResult, TestCase
 from ccci.settings import Host as HostSettings
 from ccci.settings import Settings
 
@@ -70,6 +70,8 @@ class Session:
         self.forks: dict[str, dict[str, str]] = {}
         self.locks: dict[str, AppLock] = {}
         self.notes: list[str] = []
+        self.alerts: list[str] = []
+        self.disk = DiskUse()
         self.log: list[str] = []
         self.playbook = ""
         self._greenlet: Any = None

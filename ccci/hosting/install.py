@@ -8,8 +8,10 @@ reaches the host from itself the way it always does, by SSH, with that key; it m
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+import attrs
 from pyinfra.operations import systemd
 
 from ccci.engine.session import Session
@@ -20,13 +22,15 @@ from ccci.facts.warm import File, Folder
 from ccci.hosting import units
 from ccci.hosting.bundle import check_python, make_bundle
 from ccci.model.enrolment import providers_in
+from ccci.model.upkeep import Upkeep
 from ccci.operations.host import authorised, key_made, switched, unauthorised, unpacked
 from ccci.operations.record import file_written, removed
-from ccci.settings import Host
+from ccci.settings import Host, Settings
 
 OPT = PurePosixPath("/opt/ccci")
 ETC = PurePosixPath("/etc/ccci")
 STATE = PurePosixPath("/var/lib/ccci")
+NIGHT_MAX_AGE = 30.0  # hours: a night, its length, and some patience
 KEY = ETC / "id_ed25519"
 _NEEDED = ("python3", "systemctl", "ssh-keygen", "tar", "gzip")
 _LAUNCHER = f"""\
@@ -101,13 +105,27 @@ def write_settings(session: Session, alerts: Path | None) -> None:
         session.perform(file_written, ETC / "alerts", text=alerts.read_text("utf-8"), mode="0600")
     notify = alerts is not None or session.read(File, path=ETC / "alerts") is not None
     own = session.settings.playbooks is not None
-    text = settings_text(host, server, alerts=notify, playbooks=own)
+    more = upkeep_of(session.settings, host.name)
+    text = settings_text(host, server, alerts=notify, playbooks=own, more=more)
     session.perform(file_written, ETC / "ccci.toml", text=text)
     session.perform(key_made, KEY)
     session.perform(authorised, KEY.with_suffix(".pub"))
 
 
-def settings_text(host: Host, server: SshServer, *, alerts: bool, playbooks: bool) -> str:
+def upkeep_of(settings: Settings, name: str) -> dict[str, object]:
+    """Return what the host is to have of nights and of the disk: what this machine has, and that nights are due."""
+    known = {field.name: getattr(settings, field.name) for field in attrs.fields(Upkeep)}
+    group = settings.night_group(name)
+    return {
+        **known,
+        "night_max_age": settings.night_max_age or NIGHT_MAX_AGE,
+        "night_hosts": list(group) if len(group) > 1 else [],
+    }
+
+
+def settings_text(
+    host: Host, server: SshServer, *, alerts: bool, playbooks: bool, more: Mapping[str, object] | None = None
+) -> str:
     """Return the settings file for the host.
 
     Args:
@@ -115,12 +133,19 @@ def settings_text(host: Host, server: SshServer, *, alerts: bool, playbooks: boo
         server: its sshd.
         alerts: whether it has a file of addresses.
         playbooks: whether it has playbooks besides ccci's own.
+        more: further options.
     """
     current = OPT / "current"
-    top = {"host": host.name, "recipes": f"{current}/recipes"}
+    top: dict[str, object] = {"host": host.name, "recipes": f"{current}/recipes"}
     top |= {"playbooks": f"{current}/playbooks"} if playbooks else {}
     top |= {"alerts": "alerts"} if alerts else {}
-    table = {"address": "127.0.0.1", "base_domain": host.base_domain, "key": KEY.name, "known_hosts": "known_hosts"}
+    top |= more or {}
+    table: dict[str, object] = {
+        "address": "127.0.0.1",
+        "base_domain": host.base_domain,
+        "key": KEY.name,
+        "known_hosts": "known_hosts",
+    }
     table |= {"forge": host.forge, "group": host.group} | ({"ca": "ca.pem"} if host.ca else {})
     lines = ["# Written by `ccci host install`.", *(f"{key} = {json.dumps(value)}" for key, value in top.items())]
     lines += ["", f"[hosts.{json.dumps(host.name)}]", f"port = {server.port}"]

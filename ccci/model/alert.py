@@ -14,6 +14,11 @@ KINDS = {
     "held-failed": "a provider's newest release was rolled back before and is not tried again by itself",
     "unhealthy": "a provider is not healthy, and deploying it again did not help",
     "interrupted": "a reconcile died in the middle; the next one put the provider back",
+    "night-red": "a recipe, a provider or a snapshot was red in the night",
+    "night-died": "a night was cut off before its end; what it had done until then is in its result",
+    "night-missed": "there has been no result of a night for too long",
+    "host-down": "a host that shares the night could not be reached; its recipes were not tested",
+    "disk-low": "too little disk is free on the host; no new run starts",
 }
 
 
@@ -23,7 +28,7 @@ class Alert:
 
     Attributes:
         schema: the form of this file.
-        app: the recipe that it is about.
+        app: the recipe that it is about, or `host`.
         kind: one of `KINDS`.
         host: the host's name in the settings of who raised it.
         raised: UTC time, ISO 8601.

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ccci.errors import UsageError
 
-if TYPE_CHECKING:
-    import re
-
 SECONDS_MAX = 86_400.0  # a day; nothing here waits longer on purpose
 _PORT_MAX = 65_535
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 Reader = Callable[[Any, Path], Any]
+
+
+def about(text: str, read: Reader, env: str | None = None) -> dict[str, Any]:
+    """Return the metadata of an option.
+
+    Args:
+        text: what it is, in words.
+        read: reads its value.
+        env: its environment variable.
+    """
+    return {"help": text, "read": read, "env": env}
 
 
 def seconds(least: float) -> Reader:
@@ -31,17 +41,58 @@ def seconds(least: float) -> Reader:
     Returns:
         A reader for numbers and, from the environment, their text.
     """
+    return amount(least, SECONDS_MAX, "seconds")
+
+
+def amount(least: float, most: float, unit: str) -> Reader:
+    """Read a number of something.
+
+    Args:
+        least: the smallest that makes sense.
+        most: the largest.
+        unit: what is counted, in the plural.
+
+    Returns:
+        A reader for numbers and, from the environment, their text.
+    """
 
     def read(value: Any, _: Path) -> float:
         try:
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             number = math.nan
-        if not least <= number <= SECONDS_MAX:
-            raise ValueError(f"a number of seconds from {least:g} to {SECONDS_MAX:g}")
+        if not least <= number <= most:
+            raise ValueError(f"a number of {unit} from {least:g} to {most:g}")
         return number
 
     return read
+
+
+def whole(least: int, most: int) -> Reader:
+    """Read a whole number.
+
+    Args:
+        least: the smallest that makes sense.
+        most: the largest.
+    """
+
+    def read(value: Any, _: Path) -> int:
+        text = str(value) if type(value) in (int, str) else ""
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def names_of_hosts(value: Any, _: Path) -> tuple[str, ...]:
+    """Read names of hosts: a list or, from the environment, with commas between."""
+    found = value.split(",") if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(name, str) and _HOST.fullmatch(name) for name in found):
+        raise ValueError("a list of names of hosts")
+    if len(set(found)) != len(found):
+        raise ValueError("a list of different names of hosts")
+    return tuple(found)
 
 
 def port(value: Any, _: Path) -> int:

@@ -121,6 +121,23 @@ class KnownGoodChange:
 
 
 @attrs.frozen
+class DiskUse:
+    """Bytes that were free where the host keeps its images and volumes: before the run, at the least, after it.
+
+    All 0 if nobody looked; `lowest` is 0, too, if the look was cut off.
+    """
+
+    before: int = 0
+    lowest: int = 0
+    after: int = 0
+
+    @property
+    def peak(self) -> int:
+        """How many bytes the run used at the most, over what was used before it."""
+        return max(0, self.before - self.lowest) if self.lowest else 0
+
+
+@attrs.frozen
 class RunResult:
     """What result.json holds; docs/playbooks.md describes each field."""
 
@@ -150,6 +167,7 @@ class RunResult:
     finished: str
     seconds: float
     outcome: str = ""
+    disk: DiskUse = DiskUse()
 
     @property
     def passed(self) -> bool:

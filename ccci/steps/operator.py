@@ -33,7 +33,7 @@ from ccci.steps.registry import (
     write_record,
 )
 
-NO_RECIPES = ("cold", "runs", "scratch", "alerts")  # folders beside those of the canonicals
+NO_RECIPES = ("cold", "runs", "scratch", "alerts", "nights")  # folders beside those of the canonicals
 
 
 @attrs.frozen

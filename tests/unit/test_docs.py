@@ -14,6 +14,7 @@ from ccci import __all__ as public_names
 from ccci import errors, events
 from ccci.cli.main import cli
 from ccci.model.alert import KINDS, Alert
+from ccci.model.night import Night, NightRow
 from ccci.model.recipe import Health, ProviderMeta, RecipeMeta, Sso, load_meta
 from ccci.model.run import KnownGoodChange, RunResult, StageResult, StepResult, TestCase
 from ccci.testing.context import TestContext
@@ -184,6 +185,13 @@ def test_every_field_of_a_result_is_documented(kind: type[attrs.AttrsInstance]) 
     if kind is RunResult:
         rows = " ".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
         assert [name for name in fields(kind) if f"`{name}`" not in rows] == []
+
+
+@pytest.mark.parametrize("kind", [Night, NightRow], ids=lambda k: k.__name__)
+def test_every_field_of_a_night_is_documented(kind: type[attrs.AttrsInstance]) -> None:
+    """docs/nightly.md names each field of nightly.json."""
+    page = text_of("docs/nightly.md").partition("\n## nightly.json\n")[2]
+    assert [name for name in fields(kind) if f"`{name}`" not in page] == []
 
 
 def test_every_event_and_public_name_is_documented() -> None:

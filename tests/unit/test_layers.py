@@ -71,7 +71,10 @@ SHELLS = {
         "ccci.testing.plugin": "the other end of it",
         "ccci.lab.container": "finds a free port",
     },
-    "gevent.subprocess": {"ccci.engine.testrunner": "pytest, a process of this machine"},
+    "gevent.subprocess": {
+        "ccci.engine.children": "runs of ccci side by side, each a process of this machine",
+        "ccci.engine.testrunner": "pytest, a process of this machine",
+    },
     "paramiko": {"ccci.connector": "pyinfra's SSH library"},
 }
 LAB_WORDS = {

@@ -63,7 +63,7 @@ def test_every_option_says_what_it_is() -> None:
     assert all(option.metadata["help"] for option in (*options(Host), *options(Settings)))
     variables = [option.metadata["env"] for option in options(Settings)]
     assert len(set(variables)) == len(variables)
-    assert all(variable.startswith("CCCI_") for variable in variables)
+    assert all(variable.startswith("CCCI_") or variable == "MAX_TESTS" for variable in variables)
 
 
 def test_ranks(elsewhere: Path) -> None:
@@ -122,6 +122,15 @@ def test_hosts_come_from_both_places(elsewhere: Path) -> None:
     assert sorted(found.hosts) == ["ci", "lab"]
 
 
+def test_hosts_of_a_group_share_the_night(elsewhere: Path) -> None:
+    """Hosts of one group share it; one in no group but `all` has its own; `night_hosts` says more than the group."""
+    tables = "".join(f"[hosts.{name}]\n{HOST}group = '{group}'\n" for name, group in zip("abcd", "xxyy", strict=True))
+    (elsewhere / "ccci.toml").write_text(f"{tables}[hosts.e]\n{HOST}[hosts.f]\n{HOST}")
+    found = load(environ={})
+    assert [found.night_group(name) for name in "abce"] == [("a", "b"), ("a", "b"), ("c", "d"), ("e",)]
+    assert load(environ={"CCCI_NIGHT_HOSTS": "e,z"}).night_group("e") == ("e", "z")
+
+
 def test_one_host_is_the_default(elsewhere: Path) -> None:
     """Who knows one host need not name it."""
     (elsewhere / "ccci.toml").write_text(f"[hosts.ci]\n{HOST}")
@@ -148,6 +157,13 @@ def test_unknown_host(elsewhere: Path) -> None:
         ("keepalive = 'a'", "keepalive must be a number"),
         ("keepalive = nan", "keepalive must be a number"),
         ("keepalive = 60", "dead_after (30) must be more than keepalive (60)"),
+        ("max_tests = 0", "max_tests must be a whole number from 1 to 32"),
+        ("max_tests = 1.5", "max_tests must be a whole number"),
+        ("max_tests = true", "max_tests must be a whole number"),
+        ("disk_floor = -1", "disk_floor must be a number of gigabytes"),
+        ("night_max_age = 'x'", "night_max_age must be a number of hours"),
+        ("night_hosts = ['a', 'a']", "night_hosts must be a list of different names"),
+        ("night_hosts = [3]", "night_hosts must be a list of names of hosts"),
         ("results = ''", "results must be a path"),
         ("results = 3", "results must be a path"),
         ("host = '-x'", "host must be a name"),
