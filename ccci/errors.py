@@ -6,7 +6,8 @@
     ├── UsageError                 2   the request itself is wrong; nothing was changed
     │   ├── SettingsError          2   a settings file, environment variable or flag
     │   ├── RecipeMetaError        2   recipes/<name>/recipe_meta.toml
-    │   ├── ComposeError           2   a recipe's files cannot be read or are not allowed
+    │   ├── ComposeError           2   a recipe's files cannot be read or used
+    │   │   └── PolicyRefused      2   they ask for more than a recipe may have
     │   └── NotIdle                2   an operator's app is in the way
     ├── RecipeFailed               1   the recipe's fault
     │   ├── DeployFailed           1   docker refused the stack
@@ -74,6 +75,10 @@ class RecipeMetaError(UsageError):
 
 class ComposeError(UsageError):
     """A recipe's compose, env or abra.sh file cannot be used."""
+
+
+class PolicyRefused(ComposeError):
+    """A recipe asks for more of the host than the policy lets it have; the message lists every fault at once."""
 
 
 class NotIdle(UsageError):

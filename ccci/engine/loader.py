@@ -100,7 +100,7 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
             run.files[run.head.commit] = read_files(session, recipe.name, run.head.commit)
         return load(context.settings, name)(run)
 
-    return Run(
+    run = Run(
         session=session,
         request=request,
         recipe=recipe,
@@ -112,9 +112,23 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
         fall_back_to=fall_back_to,
         releases=source.releases,
     )
+    _check_what_is_deployed_first(run)
+    return run
 
 
 def _check_head(session: Session, recipe: Recipe, head: Release, files: Files) -> None:
     """Plan the head once for an app that never will be, so that what cannot be deployed is refused now."""
     app = cold_app(recipe.name, "000000", session.host_settings.base_domain)
     compose_at(files, head, app, recipe)
+
+
+def _check_what_is_deployed_first(run: Run) -> None:
+    """Plan the release from which a lane upgrades, too: it could be one that the policy refuses by now."""
+    before = run.base if run.mode is Mode.COLD else None
+    if run.mode is Mode.QUICK and run.canonical is not None:
+        record = run.canonical.record
+        before = Release(record.commit, record.version, released=True)
+    if before is not None and run.wants("upgrade"):
+        if before.commit not in run.files:
+            run.files[before.commit] = read_files(run.session, run.recipe.name, before.commit)
+        _check_head(run.session, run.recipe, before, run.files[before.commit])

@@ -22,10 +22,27 @@ from ccci.model.shortsyntax import Mount, Port
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Compose", "Mount", "NetworkDef", "Port", "ResourceDef", "Service", "VolumeDef"]
+__all__ = ["Compose", "Mount", "NetworkDef", "Part", "Port", "ResourceDef", "Service", "VolumeDef"]
 
 _KEY = re.compile(r"[a-zA-Z0-9._-]{1,128}")
 _Definitions = dict[str, dict[str, Any]]
+
+
+@attrs.frozen
+class Part:
+    """One definition as one file has it, before files are merged.
+
+    Attributes:
+        where: the file's name.
+        section: the key at the top of the file, such as ``services``.
+        key: the definition's name; empty for what is no mapping of definitions.
+        raw: what the file says, variables replaced.
+    """
+
+    where: str
+    section: str
+    key: str
+    raw: Mapping[str, Any]
 
 
 @attrs.frozen
@@ -102,6 +119,7 @@ class Compose:
         configs: the configs by key.
         networks: the networks by key.
         unset: the variables that had neither value nor default; docker warns of them and goes on with "".
+        parts: every definition of every file, for `ccci.model.policy`.
     """
 
     version: str
@@ -111,6 +129,7 @@ class Compose:
     configs: Mapping[str, ResourceDef]
     networks: Mapping[str, NetworkDef]
     unset: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def load(cls, files: Sequence[tuple[str, str]], env: Mapping[str, str]) -> Compose:
@@ -126,16 +145,17 @@ class Compose:
         Raises:
             ComposeError: docker would refuse a file, or it exceeds a limit; the message names file and place.
         """
-        unset: dict[str, None] = {}
-        version = ""
+        unset, version = dict[str, None](), ""
         services: dict[str, Service] = {}
         tops: dict[str, _Definitions] = {section: {} for section in SECTIONS}
+        parts: list[Part] = []
         for where, text in files:
             interpolator = Interpolator(env, where, unset)
             content = interpolator.sections(safeyaml.load_mapping(text, where=where))
             version = _version(content, version, where)
             for section in SECTIONS:
                 tops[section].update(_definitions(content, section, where))
+            parts += _parts(content, where)
             for name, raw in _definitions(content, "services", where).items():
                 service = read_service(name, raw, where)
                 services[name] = services[name].merged(service) if name in services else service
@@ -145,11 +165,12 @@ class Compose:
         return cls(
             version=version or "3.8",
             services={name: service.checked(places) for name, service in services.items()},
-            volumes={key: VolumeDef(key, *_name(raw), raw) for key, raw in tops["volumes"].items()},
+            volumes={key: VolumeDef(key, *explicit_name(raw), raw) for key, raw in tops["volumes"].items()},
             secrets={key: _resource(key, raw) for key, raw in tops["secrets"].items()},
             configs={key: _resource(key, raw) for key, raw in tops["configs"].items()},
-            networks={key: NetworkDef(key, *_name(raw)) for key, raw in tops["networks"].items()},
+            networks={key: NetworkDef(key, *explicit_name(raw)) for key, raw in tops["networks"].items()},
             unset=tuple(unset),
+            parts=tuple(parts),
         )
 
     def volume_names(self, stack: str) -> dict[str, str]:
@@ -223,6 +244,13 @@ def _definitions(content: Mapping[str, Any], section: str, where: str) -> _Defin
     return {key: raw or {} for key, raw in entries.items()}
 
 
+def _parts(content: Mapping[str, Any], where: str) -> list[Part]:
+    parts = [Part(where, key, "", {}) for key in content if key not in SECTIONS]
+    for section in SECTIONS:
+        parts += [Part(where, section, key, raw) for key, raw in _definitions(content, section, where).items()]
+    return parts
+
+
 def _check_definition(raw: Mapping[str, Any], section: str, place: str) -> None:
     if section == "services":
         return
@@ -234,7 +262,7 @@ def _check_definition(raw: Mapping[str, Any], section: str, place: str) -> None:
     for field, value in [("name", raw.get("name")), ("file", raw.get("file")), *_external_name(external)]:
         if value is not None and not isinstance(value, str):
             raise ComposeError(f"{place}.{field} is {shown(value)}", hint="put it in quotes")
-    name, is_external = _name(raw)
+    name, is_external = explicit_name(raw)
     if section == "volumes" and name and not is_external:
         try:
             volume_name(name, what=f"{place}.name")
@@ -246,7 +274,8 @@ def _external_name(external: Any) -> list[tuple[str, Any]]:
     return [("external.name", external.get("name"))] if isinstance(external, dict) else []
 
 
-def _name(raw: Mapping[str, Any]) -> tuple[str | None, bool]:
+def explicit_name(raw: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """Return the explicit real name of a definition, or None, and whether the stack does not own it."""
     external = raw.get("external")
     if isinstance(external, dict):
         return raw.get("name") or external.get("name") or None, True
@@ -254,7 +283,7 @@ def _name(raw: Mapping[str, Any]) -> tuple[str | None, bool]:
 
 
 def _resource(key: str, raw: Mapping[str, Any]) -> ResourceDef:
-    return ResourceDef(key, *_name(raw), raw.get("file"), raw)
+    return ResourceDef(key, *explicit_name(raw), raw.get("file"), raw)
 
 
 def _wrong(where: str, path: str, wanted: str, value: Any) -> ComposeError:

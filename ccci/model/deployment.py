@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import attrs
 
 from ccci.errors import ComposeError
-from ccci.model import abra, envfile
+from ccci.model import abra, envfile, policy
 from ccci.model.app import App
-from ccci.model.compose import Compose, ResourceDef
+from ccci.model.compose import Compose
 from ccci.model.envfile import SecretSpec
+from ccci.model.exceptions import NONE, Exceptions
 from ccci.model.overrides import extra_compose, host_mode_ports
 from ccci.model.run import Release
 from ccci.model.stack import Wanted
@@ -38,6 +38,7 @@ class Place:
         forks: the fork's name by the volume's name, for a run that works on forks.
         dnsrr: whether the host's kernel lacks IPVS (see the design, section 6).
         chaos: whether a commit rather than a released version is deployed.
+        allow: the recipe's exceptions from the policy.
     """
 
     app: App
@@ -46,6 +47,7 @@ class Place:
     forks: Mapping[str, str] = attrs.field(factory=dict)
     dnsrr: bool = False
     chaos: bool = False
+    allow: Exceptions = NONE
 
 
 @attrs.frozen
@@ -132,6 +134,7 @@ def plan(files: Files, release: Release, place: Place) -> Deployment:
 
     Raises:
         ComposeError: the recipe cannot be deployed as it is; nothing was changed.
+        PolicyRefused: it asks for more than it may have.
     """
     exports = abra.exports(text_of(files, "abra.sh")) if "abra.sh" in files else {}
     env = {**place.env, **place.overlay, **exports, "STACK_NAME": place.app.stack}
@@ -139,11 +142,11 @@ def plan(files: Files, release: Release, place: Place) -> Deployment:
     names = envfile.compose_files(env)
     texts = [(name, text_of(files, name)) for name in names]
     compose = Compose.load(texts, env)
+    policy.check(compose, files, place.app, place.allow, version=release.version or release.short)
     if faults := compose.resource_name_faults(place.app.stack):
         raise ComposeError("; ".join(faults), hint="shorten the name, or the domain")
     real = compose.volume_names(place.app.stack)
     forks = {key: place.forks[name] for key, name in real.items() if name in place.forks}
-    _refuse_outside(compose, files)
     labels = _labels(place, release)
     labels[INPUTS_LABEL] = _digest(release, names, env, {**labels, **forks})
     extra = extra_compose(
@@ -158,25 +161,6 @@ def _labels(place: Place, release: Release) -> dict[str, str]:
     prefix = f"coop-cloud.{place.app.stack}"
     labels = {COMMIT_LABEL: release.commit, f"{prefix}.chaos": "true" if place.chaos else "false"}
     return {**labels, f"{prefix}.chaos-version": release.commit[:8]} if place.chaos else labels
-
-
-def _refuse_outside(compose: Compose, files: Files) -> None:
-    """Refuse files that docker would read from elsewhere on the host than the recipe's tree."""
-    named = {f"{kind} {key}": r.file for kind in ("config", "secret") for key, r in _resources(compose, kind) if r.file}
-    for name, service in compose.services.items():
-        env_files = service.raw.get("env_file") or []
-        for path in [env_files] if isinstance(env_files, str) else env_files:
-            named[f"service {name}: env_file {path}"] = str(path)
-    for what, path in named.items():
-        if posixpath.normpath(path) not in files:
-            raise ComposeError(
-                f"{what} wants the file {path!r}, which is no plain file of the recipe",
-                hint="name a file in the recipe's repository, relative to it; links are not followed",
-            )
-
-
-def _resources(compose: Compose, kind: str) -> Iterable[tuple[str, ResourceDef]]:
-    return (compose.configs if kind == "config" else compose.secrets).items()
 
 
 def _refuse_reserved(env: Mapping[str, str]) -> None:

@@ -70,7 +70,7 @@ def providers_in(recipes_dir: Path) -> list[Recipe]:
 
 
 def refuse_providers_domain(recipe: Recipe, base: str, recipes_dir: Path) -> None:
-    """Refuse a recipe whose canonical would be where a provider is.
+    """Refuse a recipe whose canonical would be where a provider or another recipe's canonical is.
 
     Args:
         recipe: the recipe.
@@ -78,7 +78,7 @@ def refuse_providers_domain(recipe: Recipe, base: str, recipes_dir: Path) -> Non
         recipes_dir: the folder of enrolments.
 
     Raises:
-        UsageError: its canonical's stack would be the provider's.
+        UsageError: its canonical's stack would be the other's.
     """
     own = warm_domain(recipe.name, base)
     for provider in providers_in(recipes_dir):
@@ -87,6 +87,12 @@ def refuse_providers_domain(recipe: Recipe, base: str, recipes_dir: Path) -> Non
             raise UsageError(
                 f"the canonical of {recipe.name} would be at {own}, where the provider {provider.name} is",
                 hint="rename the recipe, or move the provider: `domain` in its recipe_meta.toml",
+            )
+    for name in _known(recipes_dir):
+        if name != recipe.name and same_stack(own, warm_domain(name, base)):
+            raise UsageError(
+                f"the canonicals of {recipe.name} and {name} would be one stack: its name is cut at 45 characters",
+                hint="rename one of the recipes",
             )
 
 

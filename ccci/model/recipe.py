@@ -11,6 +11,7 @@ import tomli
 from ccci import paths
 from ccci.errors import RecipeMetaError, UsageError
 from ccci.model.app import App, canonical_app
+from ccci.model.exceptions import NONE, Exceptions, is_exception, wanted
 from ccci.model.names import domain, recipe_name
 from ccci.model.tomltable import Table, is_bool, is_env, is_seconds, is_strings, matches
 
@@ -93,6 +94,7 @@ class RecipeMeta:
         service: the service that answers requests and carries the labels.
         sso: how it is told of a realm, if `deps` has keycloak.
         provider: what it is for others, or None if it is no provider.
+        policy: its exceptions from the policy.
     """
 
     recipe: str
@@ -104,6 +106,7 @@ class RecipeMeta:
     service: str = "app"
     sso: Sso = attrs.field(factory=Sso)
     provider: ProviderMeta | None = None
+    policy: Exceptions = NONE
 
     def env_with(self, domains: Mapping[str, str]) -> dict[str, str]:
         """Return the extra values of the env file, `{dep:NAME}` replaced by where that dependency is.
@@ -167,7 +170,7 @@ def load_meta(folder: Path) -> RecipeMeta:
 
 
 def _meta(table: Table, name: str) -> RecipeMeta:
-    table.known("recipe", "enrolled", "health", "stages", "env", "deps", "service", "sso", "provider")
+    table.known("recipe", "enrolled", "health", "stages", "env", "deps", "service", "sso", "provider", "policy")
     table.get("recipe", name, lambda v: v == name, f"{name!r}, as the folder, or be left out")
     stages = table.get("stages", list(STAGES), _is_stages, f"a list of different names out of {', '.join(STAGES)}")
     meta = RecipeMeta(
@@ -180,6 +183,7 @@ def _meta(table: Table, name: str) -> RecipeMeta:
         service=table.get("service", "app", lambda v: matches(_SERVICE, v), "the name of a service"),
         sso=_sso(table.table("sso")),
         provider=_provider(table.table("provider"), name) if "provider" in table.content else None,
+        policy=_policy(table.table("policy")),
     )
     if meta.provider and meta.enrolled:
         table.faults.append("enrolled must be false: a provider is kept by its reconcile, and is nobody's canonical")
@@ -208,6 +212,12 @@ def _provider(table: Table, name: str) -> ProviderMeta:
         stateful=table.get("stateful", True, is_bool, "true or false"),
         everybody=table.get("everybody", False, is_bool, "true or false"),
     )
+
+
+def _policy(table: Table) -> Exceptions:
+    table.known("allow")
+    entries = table.get("allow", [], lambda v: is_strings(v) and all(map(is_exception, v)), wanted())
+    return Exceptions(frozenset(entries))
 
 
 def _is_paths(value: Any) -> bool:

@@ -20,7 +20,9 @@ from ccci.facts.warm import File
 from ccci.model import envfile
 from ccci.model.app import App
 from ccci.model.deployment import Deployment, Files, Place, app_env, plan, sample_env
+from ccci.model.enrolment import find_recipe
 from ccci.model.envfile import SecretSpec
+from ccci.model.exceptions import Exceptions
 from ccci.model.recipe import Health
 from ccci.model.run import Release
 from ccci.operations.recipe import worktree
@@ -144,8 +146,14 @@ def plan_release(run: Run, app: App, release: Release, env: Mapping[str, str]) -
     engine = run.session.read(DockerEngine)
     forks = run.session.forks.get(app.domain, {})
     overlay = run.overlay.get(app.domain, {})
-    place = Place(app, env, overlay=overlay, forks=forks, dnsrr=not engine.ipvs, chaos=not release.released)
+    place = Place(app, env, overlay, forks, dnsrr=not engine.ipvs, chaos=not release.released, allow=_allow(run, app))
     return plan(files_of(run, app, release), release, place)
+
+
+def _allow(run: Run, app: App) -> Exceptions:
+    """Return the policy's exceptions for an app: those of its own recipe, also if it is a dependency."""
+    own = app.recipe == run.recipe.name
+    return (run.recipe if own else find_recipe(app.recipe, run.session.settings.recipes)).meta.policy
 
 
 def _deploy(run: Run, deployment: Deployment) -> None:

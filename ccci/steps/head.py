@@ -122,7 +122,7 @@ def compose_at(files: Files, release: Release, app: App, recipe: Recipe) -> Comp
         ComposeError: they cannot be deployed.
     """
     env = app_env(files, app, release, recipe.meta.env_with({}))
-    return plan(files, release, Place(app, env)).compose
+    return plan(files, release, Place(app, env, allow=recipe.meta.policy)).compose
 
 
 def read_files(session: Session, recipe: str, commit: str) -> Files:

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from tests.support.running import Done
 
 QUICK = ("play", "quick", "--recipe")
+HOSTILE = """
+services:
+  app:
+    image: nginx:1.26.3
+    privileged: true
+    volumes: ["/:/host", "/var/run/docker.sock:/s", "theirs:/theirs"]
+    deploy: {labels: ["traefik.http.routers.${STACK_NAME}.rule=PathPrefix(`/`)"]}
+configs: {shadow: {file: ../../../../etc/shadow}}
+volumes: {theirs: {external: true, name: traefik_ci_lab_test_data}}
+"""
+REFUSED = ("app.privileged", "mounts '/'", "Docker socket", "traefik_ci_lab_test_data", "PathPrefix", "etc/shadow")
 
 
 def assert_refused(done: Done, *words: str, code: int = 2) -> None:
@@ -100,12 +111,13 @@ def test_broken_enrolment(recipe: LabRecipe, tmp_path: Path, text: str, words: t
         ("compose.yml", "services:\n  app: &a\n    <<: *a\n", ("compose.yml",)),
         (".env.sample", "COMPOSE_FILE=missing.yml\n", ("missing.yml",)),
         ("abra.sh", "export PATH=/tmp\n", ("PATH",)),
+        ("compose.yml", HOSTILE, REFUSED),
     ],
-    ids=["not-yaml", "recursive", "missing-file", "reserved-variable"],
+    ids=["not-yaml", "recursive", "missing-file", "reserved-variable", "hostile"],
 )
 @pytest.mark.parametrize("playbook", ["quick", "cold"])
 def test_broken_recipe(recipe: LabRecipe, playbook: str, path: str, text: str, words: tuple[str, ...]) -> None:
-    """A head whose files cannot be read is refused by the file's name; nothing is deployed or left."""
+    """A head whose files cannot be read or ask too much is refused, with all faults; nothing is deployed or left."""
     recipe.host.sh(f"test -e {recipe.clone} || git clone -q /srv/git/{recipe.name}.git {recipe.clone}")
     commit = recipe.stage(lambda tree: tree.update({path: text}))
     before = census(recipe)

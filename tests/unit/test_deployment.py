@@ -15,6 +15,7 @@ import ccci
 from ccci.errors import ComposeError
 from ccci.model.app import App, cold_app
 from ccci.model.deployment import COMMIT_LABEL, INPUTS_LABEL, Deployment, Place, app_env, plan, version_label
+from ccci.model.exceptions import Exceptions
 from ccci.model.run import Release
 
 SOURCES = Path(ccci.__file__).parent / "lab" / "recipes" / "custom-html"
@@ -151,8 +152,9 @@ def test_without_ipvs_every_service_resolves_by_dns() -> None:
     assert yaml.safe_load(made(dnsrr=True).extra)["services"]["app"]["deploy"]["endpoint_mode"] == "dnsrr"
     assert made(dnsrr=True).rewrites == made().rewrites
     published = with_compose("    networks:\n", '    ports: ["8080:80"]\n    networks:\n')
-    assert '"mode": "host"' in made(published, dnsrr=True).rewrites["compose.yml"]
-    assert made(published).rewrites == {"compose.yml": published["compose.yml"].decode()}
+    allow = Exceptions(frozenset({"port:8080"}))
+    assert '"mode": "host"' in made(published, dnsrr=True, allow=allow).rewrites["compose.yml"]
+    assert made(published, allow=allow).rewrites == {"compose.yml": published["compose.yml"].decode()}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_similar_names_are_allowed() -> None:
         (with_file("compose.yml", "services: ["), "compose.yml"),
         (with_file(".env.sample", "COMPOSE_FILE=../../etc/passwd\n"), "COMPOSE_FILE"),
         (with_file(".env.sample", "COMPOSE_FILE=compose.yml:compose.more.yml\n"), "compose.more.yml"),
-        (with_compose("${STACK_NAME}_default_conf_${DEFAULT_CONF_VERSION}", "x" * 65), "65 characters"),
+        (with_compose("${DEFAULT_CONF_VERSION}", "x" * 65), "characters"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_deployed_is_refused_before_anything_is_touched(files: dict[str, bytes], says: str) -> None:
@@ -231,7 +233,7 @@ def test_secrets_are_named_and_described() -> None:
 def test_a_secret_of_another_app_is_refused() -> None:
     """A pull request cannot mount the secret of an app that is none of its own."""
     foreign = "secrets:\n  db_password:\n    external: true\n    name: traefik_ci_lab_test_dns_token_v1\n"
-    with pytest.raises(ComposeError, match="not this app's own"):
+    with pytest.raises(ComposeError, match="not this app's"):
         made(with_secret(foreign, ""))
 
 
