@@ -160,6 +160,22 @@ def test_no_shell_is_started_through_python() -> None:
                 assert node.attr not in {"system", "popen", "spawnl", "execl"}, path
 
 
+def test_known_good_is_moved_by_one_function() -> None:
+    """A canonical's record is made in `commit_known_good` alone; all else that changes one keeps its known-good."""
+    makers = set()
+    for name, path in MODULES.items():
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+            if isinstance(function, ast.FunctionDef) and any(
+                isinstance(call.func, ast.Name) and call.func.id == "CanonicalRecord" for call in calls
+            ):
+                makers.add(f"{name}.{function.name}")
+            for call in calls:
+                if isinstance(call.func, ast.Attribute) and call.func.attr == "evolve":
+                    assert not {"snapshot", "version", "commit"} & {keyword.arg for keyword in call.keywords}, name
+    assert makers == {"ccci.steps.promote.commit_known_good"}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.py")), ids=lambda path: str(path.name))
 def test_playbooks_use_public_names_only(path: Path) -> None:
     """A playbook imports from `ccci` itself, and only what it lists."""

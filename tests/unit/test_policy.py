@@ -329,8 +329,8 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 # fmt: off
 KEYS = st.sampled_from([
     "volumes", "networks", "ports", "configs", "secrets", "env_file", "labels", "deploy", "logging", "aliases",
-    "external", "name", "file", "driver", "driver_opts", "privileged", "cap_add", "sysctls", "security_opt", "stop_grace_period",
-    "hostname", "resources", "ipam", "type", "source", "target", "extends", "v", "n",
+    "external", "name", "file", "driver", "driver_opts", "privileged", "cap_add", "sysctls", "security_opt",
+    "stop_grace_period", "hostname", "resources", "ipam", "type", "source", "target", "extends", "v", "n",
 ])
 # fmt: on
 TREES = st.recursive(
