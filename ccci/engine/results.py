@@ -183,7 +183,7 @@ def _clean(text: str) -> str:
 def summary(result: RunResult) -> list[str]:
     """Return the summary, line by line, as section 8 of the design has it."""
     if result.exit_code in (EXIT_USAGE, EXIT_LOCKED) and not result.stages:
-        detail = [f"  | {line}" for line in result.detail.splitlines()[-5:]]
+        detail = [f"  | {line}" for line in result.detail.splitlines()[-15:]]
         return [f"ccci: {result.reason}", *detail, *([f"  what to do: {result.hint}"] if result.hint else [])]
     lines = [_headline(result)]
     lines += [_stage_line(stage) for stage in result.stages]

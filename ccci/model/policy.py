@@ -25,7 +25,7 @@ SERVICES_MAX = 50
 TASKS_MAX = 100  # of all services together
 DEFINITIONS_MAX = 200  # volumes, networks, configs and secrets, each
 STOP_MAX = 100.0  # seconds; an app that takes two minutes to stop counts as stuck
-FAULTS_SHOWN = 20
+FAULTS_SHOWN = 14  # of an error's detail 15 lines are shown
 SHARED_NETWORK = "proxy"
 SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 
@@ -68,11 +68,12 @@ def check(compose: Compose, files: Container[str], app: App, allow: Exceptions, 
     """
     faults = list(dict.fromkeys(_Policy(app, allow, compose, files).faults()))
     if faults:
+        asks = f"{app.recipe} {version}".rstrip() + " asks for what ccci refuses"
         more = [f"and {len(faults) - FAULTS_SHOWN} more"] if len(faults) > FAULTS_SHOWN else []
-        asks = f"{app.recipe} {version}".rstrip() + " asks for what ccci refuses:"
         raise PolicyRefused(
-            "\n  ".join([asks, *faults[:FAULTS_SHOWN], *more]),
+            f"{asks}: {faults[0]}" if len(faults) == 1 else f"{asks}, in {len(faults)} places",
             hint=f"docs/security.md says why; exceptions are in [policy] of recipes/{app.recipe}/recipe_meta.toml",
+            detail="\n".join([*faults[:FAULTS_SHOWN], *more]) if len(faults) > 1 else None,
         )
 
 
