@@ -40,6 +40,7 @@ def settings_for(host: str | None) -> Settings:
 @click.argument("playbook", required=False, shell_complete=complete_playbook)
 @click.option("--recipe", shell_complete=complete_recipe, help="The recipe to test.")
 @click.option("--ref", default="", help="Branch, tag or commit to test; else the lane's own choice.")
+@click.option("--pr", default="", metavar="N", help="Test the head of this pull request of the recipe's repository.")
 @click.option("--host", help="The host to work on, by its name in the settings.")
 @click.option("--stages", default="", help="Only these stages, separated by commas.")
 @click.option("--result", type=click.Path(path_type=Path, dir_okay=False), help="Write result.json here, too.")
@@ -50,7 +51,7 @@ def settings_for(host: str | None) -> Settings:
 @click.option("--list", "list_", is_flag=True, help="List the playbooks.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what pytest prints.")
 def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
-    playbook: str | None, recipe: str | None, ref: str, host: str | None, stages: str, result: Path | None,
+    playbook: str | None, recipe: str | None, ref: str, pr: str, host: str | None, stages: str, result: Path | None,
     dry_run: bool, allow: str, retry: bool, every: bool, list_: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Run PLAYBOOK: `quick` upgrades warm data to the head, `cold` does everything from scratch.
@@ -69,6 +70,7 @@ def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
         playbook,
         recipe=recipe_for(made, recipe),
         ref=ref,
+        pull_request=pr,
         stages=stages,
         skip_fetch=skip_fetch(os.environ),
         result=result,
@@ -81,6 +83,8 @@ def play(  # noqa: PLR0913, PLR0917  (one parameter a flag)
         raise UsageError("--allow and --retry are for reconcile playbooks", hint="`ccci play --list` shows them")
     if every and not made.by_group:
         raise UsageError("--all is for nightly", hint="`ccci play --list` shows the playbooks")
+    if pr and not made.mode.is_lane:
+        raise UsageError("--pr is for the lanes, which test a head", hint="play cold or quick")
     stream = Stream()
     stream.attach(console_sink(verbose=verbose))
     return start(Context(settings, request), stream, here_only=host is not None).exit_code

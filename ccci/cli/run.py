@@ -20,9 +20,11 @@ from ccci.events import Stream
 @click.option("--result", type=click.Path(path_type=Path, dir_okay=False), help="Write result.json here, too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what pytest prints.")
 def run(host: str | None, result: Path | None, verbose: bool) -> int:
-    """Run what RECIPE, REF, CCCI_QUICK=1 or MODE=quick, STAGES and CCCI_SKIP_FETCH describe."""
+    """Run what RECIPE, REF, PR, CCCI_QUICK=1 or MODE=quick, STAGES and CCCI_SKIP_FETCH describe."""
     request = attrs.evolve(request_from_environment(os.environ), result=result)
-    click.echo(f"mode={request.playbook} recipe={request.recipe} ref={request.ref or '(the newest)'}")
+    pull = f" pr={request.pull_request}" if request.pull_request else ""
+    ref = request.ref or ("(its head)" if pull else "(the newest)")
+    click.echo(f"mode={request.playbook} recipe={request.recipe}{pull} ref={ref}")
     stream = Stream()
     stream.attach(console_sink(verbose=verbose))
     return start(Context(settings_for(host), request), stream).exit_code

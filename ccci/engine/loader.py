@@ -17,7 +17,7 @@ from ccci.model.enrolment import find_recipe, refuse_providers_domain
 from ccci.model.recipe import Recipe
 from ccci.model.run import Mode, Release, Verdict
 from ccci.settings import Settings
-from ccci.steps.head import compose_at, fetch_recipe, find_base, find_head, read_files, read_source
+from ccci.steps.head import compose_at, fetch_pull_request, fetch_recipe, find_base, find_head, read_files, read_source
 from ccci.steps.recover import recover_cold_apps
 from ccci.steps.registry import find_canonical
 
@@ -85,6 +85,8 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
         for done in recover_cold_apps(session, recipe.name):
             session.say(done, keep=True)
     fetch_recipe(session, recipe.name, request, must=made.mode.is_lane)
+    if request.pull_request and not request.skip_fetch:
+        fetch_pull_request(session, recipe.name, request)
     source = read_source(session, recipe)
     head = find_head(session, source, request, made.mode)
     files = read_files(session, recipe.name, head.commit)
@@ -93,7 +95,7 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
 
     def fall_back_to(run: Run, name: str) -> Verdict:
         run.mode = load(context.settings, name).mode
-        if not request.ref:
+        if not request.ref and not request.pull_request:
             run.head = find_head(session, source, request, run.mode)
             run.base = find_base(source, run.head)
         if run.head.commit not in run.files:

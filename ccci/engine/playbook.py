@@ -97,6 +97,7 @@ def _body(state: State, host: Host, made: Playbook) -> bool:
             made.name,
             recipe=recipe_for(made, _data(host, "recipe")),
             ref=_data(host, "ref"),
+            pull_request=_data(host, "pr"),
             stages=_data(host, "stages"),
             skip_fetch=skip_fetch(os.environ) or _data(host, "skip_fetch") in _TRUE,
             allow=_data(host, "allow"),

@@ -25,6 +25,7 @@ class Request:
         playbook: the playbook's name.
         recipe: the recipe's name, checked; empty for a playbook on the host as a whole.
         ref: branch, tag or commit, checked; empty for the lane's own choice.
+        pull_request: the number of the pull request whose head is tested, or 0.
         stages: the stages asked for; empty for all that the recipe has.
         skip_fetch: whether the clone on the host is used as it is.
         result: where result.json goes besides the usual place, or None.
@@ -37,6 +38,7 @@ class Request:
     playbook: str
     recipe: str
     ref: str = ""
+    pull_request: int = 0
     stages: tuple[str, ...] = ()
     skip_fetch: bool = False
     result: Path | None = None
@@ -51,6 +53,7 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
     *,
     recipe: str,
     ref: str = "",
+    pull_request: str = "",
     stages: str = "",
     skip_fetch: bool = False,
     result: Path | None = None,
@@ -62,7 +65,7 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
     """Check what came from flags, the environment or pyinfra's `--data`.
 
     Raises:
-        UsageError: a name, ref or stage is none.
+        UsageError: a name, ref, number or stage is none.
     """
     wanted = tuple(part.strip() for part in stages.split(",") if part.strip()) if stages else ()
     if unknown := [stage for stage in wanted if stage not in STAGES]:
@@ -76,6 +79,7 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
         playbook=playbook,
         recipe=names.recipe_name(recipe) if recipe else "",
         ref=names.git_ref(ref) if ref else "",
+        pull_request=names.pull_request(pull_request) if pull_request else 0,
         stages=tuple(stage for stage in STAGES if stage in wanted),
         skip_fetch=skip_fetch,
         result=result,
@@ -95,7 +99,7 @@ def _jump(text: str) -> str:
 
 
 def request_from_environment(environ: Mapping[str, str]) -> Request:
-    """Read RECIPE, REF, CCCI_QUICK or MODE, STAGES and CCCI_SKIP_FETCH, as CI systems set them.
+    """Read RECIPE, REF, PR, CCCI_QUICK or MODE, STAGES and CCCI_SKIP_FETCH, as CI systems set them.
 
     Raises:
         UsageError: RECIPE is missing, or a value is none that we know.
@@ -110,6 +114,7 @@ def request_from_environment(environ: Mapping[str, str]) -> Request:
         "quick" if quick else "cold",
         recipe=environ["RECIPE"],
         ref=environ.get("REF", ""),
+        pull_request=environ.get("PR", ""),
         stages=environ.get("STAGES", ""),
         skip_fetch=skip_fetch(environ),
     )

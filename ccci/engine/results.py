@@ -78,6 +78,7 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
         seconds=round(time.monotonic() - outcome.start, 1),
         outcome=run.outcome if run else "",
         disk=session.disk,
+        pull_request=request.pull_request,
     )
 
 
@@ -205,7 +206,8 @@ def _headline(result: RunResult) -> str:
         return f"SUMMARY {result.playbook} host={result.host}"
     confidence = " (lower confidence: does not gate a merge)" if result.mode is Mode.QUICK else ""
     ref = result.commit[:7] or result.ref or "?"
-    return f"SUMMARY recipe={result.recipe} ref={ref} mode={result.mode.value}{confidence}"
+    pull = f" pr={result.pull_request}" if result.pull_request else ""
+    return f"SUMMARY recipe={result.recipe}{pull} ref={ref} mode={result.mode.value}{confidence}"
 
 
 def _stage_line(stage: StageResult) -> str:

@@ -76,6 +76,8 @@ class Tree(HostFact[dict[str, bytes]]):
     @override
     def parse(self, lines: list[str]) -> dict[str, bytes]:
         listing, objects = (base64.b64decode(line, validate=True) for line in lines)
+        if len(listing) >= git.LISTING_LIMIT:
+            raise ValueError(f"the listing of the recipe's files is more than {git.LISTING_LIMIT} bytes")
         stream = io.BytesIO(gzip.decompress(objects))
         files: dict[str, bytes] = {}
         for entry in listing.split(b"\0")[:-1]:

@@ -22,6 +22,7 @@ _STACK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 _HEX6 = re.compile(r"[0-9a-f]{6}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_.-]{1,100}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _GIT_BAD = re.compile(r"\.\.|@\{|//|[\x00-\x20\x7f-\xa0:\\^~?*\[]")
 
 
@@ -97,6 +98,24 @@ def repository(text: str, *, what: str = "repository") -> str:
     if not _REPOSITORY.fullmatch(text) or text.partition("/")[2] in (".", ".."):
         raise _refuse(text, what, "give owner/name, as the forge has it")
     return text
+
+
+def pull_request(text: str, *, what: str = "--pr") -> int:
+    """Check the number of a pull request.
+
+    Args:
+        text: the number, as people write it.
+        what: where it came from.
+
+    Returns:
+        The number, 1 or more.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise _refuse(text, what, "give the number of a pull request, such as 7")
+    return int(text)
 
 
 def domain(text: str, *, what: str = "domain") -> str:

@@ -168,6 +168,7 @@ class RunResult:
     seconds: float
     outcome: str = ""
     disk: DiskUse = DiskUse()
+    pull_request: int = 0
 
     @property
     def passed(self) -> bool:

@@ -41,6 +41,17 @@ def fetched(repo: PurePosixPath) -> Commands:
     yield command(git.serialised(repo, git.fetch(repo)), timeout=300)
 
 
+@operation(is_idempotent=False)
+def pull_fetched(repo: PurePosixPath, *, url: str, number: int) -> Commands:
+    """Bring the head of a pull request; it is kept under a ref of ccci's own.
+
+    + repo: the clone
+    + url: the recipe's repository at the forge
+    + number: the pull request's
+    """
+    yield command(git.serialised(repo, git.fetch_pull(repo, url, number)), timeout=300)
+
+
 @operation()
 def worktree(repo: PurePosixPath, *, path: PurePosixPath, commit: str) -> Commands:
     """Check a commit out in a folder of the run's own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from ccci import paths
+from ccci.commands import git
 from ccci.engine.request import Request
 from ccci.engine.session import Session
 from ccci.engine.steps import step
@@ -16,7 +17,7 @@ from ccci.model.deployment import Files, Place, app_env, plan, version_label
 from ccci.model.recipe import Recipe
 from ccci.model.run import Mode, Release
 from ccci.model.version import Version, is_version, newest, newest_before
-from ccci.operations.recipe import cloned, fetched
+from ccci.operations.recipe import cloned, fetched, pull_fetched
 
 FORGE_HEAD = "refs/remotes/origin/HEAD"
 LOCAL_HEAD = "HEAD"
@@ -60,6 +61,27 @@ def fetch_recipe(session: Session, recipe: str, request: Request, *, must: bool 
         ) from error
 
 
+@step("fetching pull request {2.pull_request} of {1}")
+def fetch_pull_request(session: Session, recipe: str, request: Request) -> None:
+    """Fetch the head of the pull request that is to be tested, from the recipe's repository at the forge only.
+
+    No submodule and no large file (LFS) comes along, and nothing of it is run.
+
+    Raises:
+        UsageError: there is none of that number, it is too large, or its objects are damaged.
+    """
+    number = request.pull_request
+    url = session.host_settings.forge.format(recipe=recipe)
+    try:
+        session.perform(pull_fetched, paths.recipe_clone(recipe), url=url, number=number)
+    except CommandFailed as error:
+        raise UsageError(
+            f"pull request {number} of {recipe} cannot be fetched from {url}",
+            hint=f"is there one of that number? It may add {git.PULL_LIMIT >> 20} MiB at most, of sound objects",
+            detail=error.detail,
+        ) from error
+
+
 def read_source(session: Session, recipe: Recipe) -> Source:
     """Read a recipe's released versions: its annotated tags. A light tag is a mistake, and is said."""
     tags = session.read(Tags, repo=paths.recipe_clone(recipe.name))
@@ -85,6 +107,8 @@ def find_head(session: Session, source: Source, request: Request, mode: Mode) ->
         UsageError: the ref names no commit, or there is no release.
     """
     name = source.recipe.name
+    if request.pull_request:
+        return release_at(session, source, _head_of_pull_request(session, name, request))
     if not request.ref and (mode is Mode.RECONCILE or (mode is Mode.COLD and not request.skip_fetch)):
         version = newest(str(v) for v in source.releases)
         if version is None:
@@ -99,9 +123,25 @@ def find_head(session: Session, source: Source, request: Request, mode: Mode) ->
     if not commit:
         raise UsageError(
             f"{name} has no ref {ref!r}",
-            hint="see `git branch -r` and `git tag` in the recipe; a pull request's commit must be fetched first",
+            hint="see `git branch -r` and `git tag` in the recipe; for a pull request's head use --pr",
         )
     return release_at(session, source, commit)
+
+
+def _head_of_pull_request(session: Session, name: str, request: Request) -> str:
+    """Return the commit that a pull request proposes now; a ref that is asked for, too, must be that commit."""
+    repo, number = paths.recipe_clone(name), request.pull_request
+    commit = session.read(Commit, repo=repo, ref=git.pull_ref(number))
+    if not commit:
+        raise UsageError(
+            f"pull request {number} of {name} was never fetched", hint="do not set CCCI_SKIP_FETCH for this run"
+        )
+    if request.ref and session.read(Commit, repo=repo, ref=request.ref) != commit:
+        raise UsageError(
+            f"pull request {number} of {name} is at {commit[:10]} now, not at {request.ref}",
+            hint="it has changed since: ask for another run, or leave out the ref",
+        )
+    return commit
 
 
 def release_at(session: Session, source: Source, commit: str) -> Release:

@@ -67,8 +67,8 @@ def promote(run: Run) -> None:
 def _why_not(run: Run) -> str:
     if run.recipe.meta.provider:
         return "a provider is kept by its reconcile, and has no canonical"
-    if run.request.ref:
-        return "a run with --ref never promotes"
+    if run.request.ref or run.request.pull_request:
+        return f"a run with {'--ref' if run.request.ref else '--pr'} never promotes"
     if not run.head.released:
         return "an unreleased commit is never promoted"
     if not run.complete:
