@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ccci.model.run import Mode as Mode
     from ccci.model.run import RunResult as RunResult
     from ccci.model.run import Verdict as Verdict
+    from ccci.model.trigger import parse_trigger as parse_trigger
     from ccci.steps.app import deploy_canonical as deploy_canonical
     from ccci.steps.app import deploy_fresh as deploy_fresh
     from ccci.steps.app import ensure_deployed as ensure_deployed
@@ -57,6 +58,7 @@ _WHERE = {
     "sweep_recipes": "ccci.steps.nightwork",
     "rehearse_restores": "ccci.steps.drill",
     "watch_nights": "ccci.steps.nights",
+    "parse_trigger": "ccci.model.trigger",
     "play": "ccci.api",
     "playbook": "ccci.engine.playbook",
     "promote": "ccci.steps.promote",

@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"errors", "model"},
     "engine": {*BASE, "events", "commands", "connector", "facts", "operations", "testing"},
     "steps": {*BASE, "events", "clients", "commands", "facts", "operations", "engine", "testing"},
+    "bridge": {*BASE, "clients"},
     "hosting": {*BASE, "facts", "operations", "engine", "steps"},
     "cli": {*BASE, "events", "clients", "facts", "engine", "steps", "hosting", "ccci"},
     "api": {"errors", "model"},
