@@ -16,7 +16,9 @@ import tomli
 
 from ccci.errors import SettingsError
 from ccci.model import names
+from ccci.model.bridge import BridgeOptions
 from ccci.model.optionreaders import about, checked, matching, path, port, seconds
+from ccci.model.optiontable import complete, options, read_all
 from ccci.model.upkeep import Upkeep
 from ccci.paths import controller_home
 
@@ -113,6 +115,8 @@ class Settings(Upkeep):
         metadata=about("seconds that the tests of one stage may take", seconds(1), "CCCI_TEST_TIMEOUT"),
     )
 
+    bridge: BridgeOptions | None = None
+
     def night_group(self, name: str) -> tuple[str, ...]:
         """Return the names of the hosts that share a host's night with it, itself among them, sorted.
 
@@ -174,6 +178,7 @@ def load(
     found = _find_file(file, environ)
     content = _read_toml(found, faults) if found else {}
     hosts = _hosts(content.pop("hosts", {}), found, faults)
+    bridge = _bridge(content.pop("bridge", None), found, faults)
     values = _from_file(content, found, faults)
     values.update(_from_environment(environ, faults))
     values.update(_from_flags(flags or {}, faults))
@@ -182,7 +187,7 @@ def load(
         "recipes": _default_recipes(found),
         "results": controller_home() / "runs",
     }
-    return _checked_whole(Settings(hosts=hosts, **{**defaults, **values}), faults)
+    return _checked_whole(Settings(hosts=hosts, bridge=bridge, **{**defaults, **values}), faults)
 
 
 def _checked_whole(settings: Settings, faults: list[str]) -> Settings:
@@ -193,18 +198,6 @@ def _checked_whole(settings: Settings, faults: list[str]) -> Settings:
         what = "settings have faults:\n  " + "\n  ".join(faults)
         raise SettingsError(what, hint="see docs/settings.example.toml")
     return settings
-
-
-def options(cls: type[Host | Settings]) -> tuple[attrs.Attribute[Any], ...]:
-    """List the options of a class in the order of their declaration.
-
-    Args:
-        cls: `Host` or `Settings`.
-
-    Returns:
-        The attributes whose metadata has ``help``, ``env`` and ``read``.
-    """
-    return tuple(field for field in attrs.fields(cls) if "read" in field.metadata)
 
 
 def _find_file(file: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -245,37 +238,31 @@ def _hosts(tables: Any, file: Path | None, faults: list[str]) -> dict[str, Host]
     return {name: host for name, host in hosts.items() if host}
 
 
-def _read_all(
-    cls: type[Host | Settings], table: Mapping[str, Any], base: Path, where: str, faults: list[str]
-) -> dict[str, Any]:
-    """Read the options of a class from a table, in which every key must be one."""
-    fields = {field.name: field for field in options(cls)}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in fields:
-            faults.append(f"{where}: {names.shown(key)} is unknown; known are {', '.join(fields)}")
-            continue
-        try:
-            values[key] = fields[key].metadata["read"](value, base)
-        except ValueError as error:
-            faults.append(f"{where}: {key} must be {error}, but is {names.shown(value)}")
-    return values
-
-
 def _host(name: str, source: tuple[Any, Path, str], faults: list[str]) -> Host | None:
     table, base, where = source
     if not isinstance(table, dict) or not _NAME.fullmatch(name):
         faults.append(f"{where}: {names.shown(name)} must be a name of letters, digits, '_', '.', '-' with a table")
         return None
-    before = len(faults)
-    values = _read_all(Host, table, base, where, faults)
-    missing = [field.name for field in options(Host) if field.default is attrs.NOTHING and field.name not in table]
-    faults.extend(f"{where}: {key} is missing" for key in missing)
-    return None if len(faults) > before else Host(name=name, **values)
+    values = complete(Host, table, base, where, faults)
+    return Host(name=name, **values) if values else None
+
+
+def _bridge(table: Any, file: Path | None, faults: list[str]) -> BridgeOptions | None:
+    if table is None or file is None:
+        return None
+    where = f"{file}: bridge"
+    if not isinstance(table, dict):
+        faults.append(f"{where} must be a table [bridge]")
+        return None
+    values = complete(BridgeOptions, table, file.parent, where, faults)
+    if values and not values.get("organisation") and not values.get("allow"):
+        faults.append(f"{where}: organisation or allow must say who may ask for runs")
+        return None
+    return BridgeOptions(**values) if values else None
 
 
 def _from_file(content: Mapping[str, Any], file: Path | None, faults: list[str]) -> dict[str, Any]:
-    return _read_all(Settings, content, file.parent, str(file), faults) if file else {}
+    return read_all(Settings, content, file.parent, str(file), faults) if file else {}
 
 
 def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
@@ -283,10 +270,10 @@ def _from_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str
     values: dict[str, Any] = {}
     for name, variable in variables.items():
         if value := environ.get(variable):
-            values.update(_read_all(Settings, {name: value}, Path.cwd(), f"environment variable {variable}", faults))
+            values.update(read_all(Settings, {name: value}, Path.cwd(), f"environment variable {variable}", faults))
     return values
 
 
 def _from_flags(flags: Mapping[str, object], faults: list[str]) -> dict[str, Any]:
     given = {key: value for key, value in flags.items() if value is not None}
-    return _read_all(Settings, given, Path.cwd(), "command line", faults)
+    return read_all(Settings, given, Path.cwd(), "command line", faults)

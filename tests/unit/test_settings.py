@@ -10,9 +10,21 @@ import tomli
 
 from ccci import settings
 from ccci.errors import SettingsError
-from ccci.settings import Host, Settings, load, options
+from ccci.model.bridge import BridgeOptions
+from ccci.model.optiontable import options
+from ccci.settings import Host, Settings, load
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "settings.example.toml"
+BRIDGE = """
+[bridge]
+forge = "https://git.example.org"
+forge_token = "f"
+webhook_secret = "w"
+drone = "https://drone.example.org"
+drone_token = "d"
+drone_repository = "ci/ccci"
+repositories = ["o/custom-html"]
+"""
 HOST = 'address = "ci.example.org"\nbase_domain = "ci.example.org"\n'
 
 
@@ -47,20 +59,25 @@ def test_example_is_complete_and_loads() -> None:
     """The documented example loads, and names every option and its environment variable."""
     text = EXAMPLE.read_text("utf-8")
     content = tomli.loads(text)
-    host = content.pop("hosts")["ci"]
+    host, bridge = content.pop("hosts")["ci"], content.pop("bridge")
     assert set(content) == {option.name for option in options(Settings)}
     assert set(host) == {option.name for option in options(Host)}
+    assert set(bridge) == {option.name for option in options(BridgeOptions)}
     assert all(option.metadata["env"] in text for option in options(Settings))
     found = load(file=EXAMPLE, environ={})
     assert found.get_host().key == EXAMPLE.parent / "keys" / "ci"
     for field in attrs.fields(Settings):
         if isinstance(field.default, float):
             assert content[field.name] == field.default
+    for field in attrs.fields(BridgeOptions):
+        if isinstance(field.default, float | int):
+            assert bridge[field.name] == field.default
 
 
 def test_every_option_says_what_it_is() -> None:
     """Each option has a help text, and each setting its own variable."""
-    assert all(option.metadata["help"] for option in (*options(Host), *options(Settings)))
+    every = (*options(Host), *options(Settings), *options(BridgeOptions))
+    assert all(option.metadata["help"] for option in every)
     variables = [option.metadata["env"] for option in options(Settings)]
     assert len(set(variables)) == len(variables)
     assert all(variable.startswith("CCCI_") or variable == "MAX_TESTS" for variable in variables)
@@ -179,6 +196,26 @@ def test_unknown_host(elsewhere: Path) -> None:
         ("[hosts.'a/b']\n" + HOST, "must be a name"),
         ("hosts.ci = 3", "'ci' must be a name"),
         ("x = [", "ccci.toml"),
+        ("bridge = 3", "must be a table [bridge]"),
+        ("[bridge]", "forge_token is missing"),
+        (BRIDGE, "organisation or allow must say"),
+        (f"{BRIDGE}allow = ['a', 'a']", "allow must be a list of users, none twice"),
+        (f"{BRIDGE}allow = ['a/b']", "allow must be a list of users"),
+        (f"{BRIDGE}allow = 'anna'", "allow must be a list of users"),
+        (f"{BRIDGE}organisation = ''", "organisation must be a name"),
+        (f"{BRIDGE}listen = 'localhost:80'", "listen must be an IP address and a port"),
+        (f"{BRIDGE}listen = '127.0.0.1:99999'", "listen must be an IP address and a port"),
+        (f"{BRIDGE}poll = 0.5", "poll must be a number of seconds"),
+        (f"{BRIDGE}poll = false", "poll must be a number of seconds"),
+        (f"{BRIDGE}body = 10", "body must be a whole number from 1000"),
+        (f"{BRIDGE}hourly = 0", "hourly must be a whole number"),
+        (f"{BRIDGE}report_url = 'https://x.example.org/'", "report_url must be a URL with {run_id}"),
+        (f"{BRIDGE}report_url = 'javascript:{{run_id}}'", "report_url must be a URL"),
+        (f"{BRIDGE}drone_branch = '--upload-pack=x'", "drone_branch must be a branch"),
+        (f"{BRIDGE}token = 'x'", "'token' is unknown"),
+        (BRIDGE.replace("o/custom-html", "o/Custom_HTML"), "repositories must be a list of owner/recipe"),
+        (BRIDGE.replace("https://git", "https://me:pw@git"), "forge must be a URL"),
+        (BRIDGE.replace("ci/ccci", "ccci"), "drone_repository must be owner/name"),
     ],
 )
 def test_faults(elsewhere: Path, text: str, word: str) -> None:
