@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ccci.engine.playbook import playbook as playbook
     from ccci.engine.run import HostRun as HostRun
     from ccci.engine.run import Run as Run
+    from ccci.model.app import App as App
     from ccci.model.realm import realm_for as realm_for
     from ccci.model.run import Mode as Mode
     from ccci.model.run import RunResult as RunResult
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from ccci.steps.app import ensure_deployed as ensure_deployed
     from ccci.steps.app import health_gate as health_gate
     from ccci.steps.app import upgrade_in_place as upgrade_in_place
+    from ccci.steps.backup import back_up as back_up
+    from ccci.steps.backup import backup_missing as backup_missing
+    from ccci.steps.backup import lose_data as lose_data
+    from ccci.steps.backup import restore_backup as restore_backup
     from ccci.steps.dependencies import dependencies as dependencies
     from ccci.steps.drill import rehearse_restores as rehearse_restores
     from ccci.steps.guards import app_locked as app_locked
@@ -34,25 +39,31 @@ if TYPE_CHECKING:
     from ccci.steps.promote import promote as promote
     from ccci.steps.providers import providers_held as providers_held
     from ccci.steps.reconcile import reconcile as reconcile
+    from ccci.steps.rehearsal import rehearse_rollback as rehearse_rollback
     from ccci.steps.relay import relay as relay
+    from ccci.steps.stages import run_hook as run_hook
     from ccci.steps.stages import run_tests as run_tests
     from ccci.steps.stages import skip_stage as skip_stage
     from ccci.steps.stages import stage as stage
     from ccci.steps.sweep import recover_all as recover_all
 
 _WHERE = {
+    "App": "ccci.model.app",
     "HostRun": "ccci.engine.run",
     "Mode": "ccci.model.run",
     "Run": "ccci.engine.run",
     "RunResult": "ccci.model.run",
     "Verdict": "ccci.model.run",
     "app_locked": "ccci.steps.guards",
+    "back_up": "ccci.steps.backup",
+    "backup_missing": "ccci.steps.backup",
     "dependencies": "ccci.steps.dependencies",
     "deploy_canonical": "ccci.steps.app",
     "deploy_fresh": "ccci.steps.app",
     "ensure_deployed": "ccci.steps.app",
     "health_gate": "ccci.steps.app",
     "known_good_kept": "ccci.steps.guards",
+    "lose_data": "ccci.steps.backup",
     "night": "ccci.steps.night",
     "reconcile_providers": "ccci.steps.night",
     "sweep_recipes": "ccci.steps.nightwork",
@@ -67,7 +78,10 @@ _WHERE = {
     "reap_orphaned_realms": "ccci.api",
     "reconcile": "ccci.steps.reconcile",
     "recover_all": "ccci.steps.sweep",
+    "rehearse_rollback": "ccci.steps.rehearsal",
     "relay": "ccci.steps.relay",
+    "restore_backup": "ccci.steps.backup",
+    "run_hook": "ccci.steps.stages",
     "run_tests": "ccci.steps.stages",
     "skip_stage": "ccci.steps.stages",
     "stage": "ccci.steps.stages",

@@ -12,6 +12,8 @@
     ├── RecipeFailed               1   the recipe's fault
     │   ├── DeployFailed           1   docker refused the stack
     │   ├── GateFailed             1   the health gate said no
+    │   ├── BackupFailed           1   a backup is not what the recipe's labels promise
+    │   ├── RestoreFailed          1   a restore did not bring back what was saved
     │   └── TestsFailed            1   a test failed, or none was found
     ├── InfrastructureError        3   the host's fault or ours
     │   ├── HostUnreachable        3   no connection, or the host's key has changed
@@ -97,6 +99,14 @@ class DeployFailed(RecipeFailed):
 
 class GateFailed(RecipeFailed):
     """The health gate said no."""
+
+
+class BackupFailed(RecipeFailed):
+    """A backup hook failed, or what it left is missing, empty, cut short or damaged."""
+
+
+class RestoreFailed(RecipeFailed):
+    """A restore hook failed, or a file is not what was saved."""
 
 
 class TestsFailed(RecipeFailed):

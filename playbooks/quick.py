@@ -11,6 +11,7 @@ from ccci import (
     known_good_kept,
     playbook,
     providers_held,
+    run_hook,
     run_tests,
     stage,
     upgrade_in_place,
@@ -33,6 +34,7 @@ def quick(run: Run) -> Verdict:
         with stage(run, "upgrade", note=run.jump_from(run.canonical.known_good)):
             deploy_canonical(app, run)
             health_gate(app, run)
+            run_hook(app, "upgrade", run)
             upgrade_in_place(app, run.head, run)
             health_gate(app, run)
             run_tests(app, "upgrade", run)

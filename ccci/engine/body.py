@@ -81,12 +81,12 @@ def plan_of(run: HostRun) -> list[str]:
     if not isinstance(run, Run) or not run.mode.is_lane:
         raise UsageError("only lanes, nightly and prune can say what they would do", hint="leave --dry-run out")
     known = run.canonical.known_good if run.canonical else "none yet"
-    base = run.base.version if run.base else "none is older"
+    base = run.base.version if run.base else f"none: {run.no_base}"
     stages = [s for s in run.recipe.meta.stages if run.wants(s) and (run.mode is not Mode.QUICK or s in QUICK_STAGES)]
     return [
         f"would test {run.head.version or 'unreleased'} ({run.head.short}) in the {run.mode.value} lane",
         f"stages: {', '.join(stages)}",
-        f"known-good: {known}; release before the head: {base}",
+        f"known-good: {known}; upgrade from: {base}",
         "nothing was changed",
     ]
 

@@ -17,7 +17,15 @@ from ccci.model.enrolment import find_recipe, refuse_providers_domain
 from ccci.model.recipe import Recipe
 from ccci.model.run import Mode, Release, Verdict
 from ccci.settings import Settings
-from ccci.steps.head import compose_at, fetch_pull_request, fetch_recipe, find_base, find_head, read_files, read_source
+from ccci.steps.head import (
+    choose_base,
+    compose_at,
+    fetch_pull_request,
+    fetch_recipe,
+    find_head,
+    read_files,
+    read_source,
+)
 from ccci.steps.recover import recover_cold_apps
 from ccci.steps.registry import find_canonical
 
@@ -89,15 +97,12 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
         fetch_pull_request(session, recipe.name, request)
     source = read_source(session, recipe)
     head = find_head(session, source, request, made.mode)
-    files = read_files(session, recipe.name, head.commit)
-    if made.mode.is_lane:
-        _check_head(session, recipe, head, files)
 
     def fall_back_to(run: Run, name: str) -> Verdict:
         run.mode = load(context.settings, name).mode
         if not request.ref and not request.pull_request:
             run.head = find_head(session, source, request, run.mode)
-            run.base = find_base(source, run.head)
+            run.base, run.no_base = choose_base(source, run.head, run.canonical)
         if run.head.commit not in run.files:
             run.files[run.head.commit] = read_files(session, recipe.name, run.head.commit)
         return load(context.settings, name)(run)
@@ -108,12 +113,15 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
         recipe=recipe,
         mode=made.mode,
         head=head,
-        base=find_base(source, head),
+        base=None,
         canonical=None if recipe.meta.provider else find_canonical(session, recipe.name),
-        files={head.commit: files},
+        files={head.commit: read_files(session, recipe.name, head.commit)},
         fall_back_to=fall_back_to,
         releases=source.releases,
     )
+    run.base, run.no_base = choose_base(source, head, run.canonical)
+    if run.mode.is_lane:
+        _check_head(session, recipe, head, run.files[head.commit])
     _check_what_is_deployed_first(run)
     return run
 

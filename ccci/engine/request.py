@@ -67,20 +67,12 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
     Raises:
         UsageError: a name, ref, number or stage is none.
     """
-    wanted = tuple(part.strip() for part in stages.split(",") if part.strip()) if stages else ()
-    if unknown := [stage for stage in wanted if stage not in STAGES]:
-        raise UsageError(f"unknown stage {unknown[0]!r}", hint=f"stages are {', '.join(STAGES)}")
-    if playbook == "quick" and wanted and not {"upgrade"} <= set(wanted) <= set(QUICK_STAGES):
-        raise UsageError(
-            f"the quick lane upgrades, and its only other stage is custom: {stages!r} cannot be had",
-            hint="use the cold lane, or the stages upgrade and custom",
-        )
     return Request(
         playbook=playbook,
         recipe=names.recipe_name(recipe) if recipe else "",
         ref=names.git_ref(ref) if ref else "",
         pull_request=names.pull_request(pull_request) if pull_request else 0,
-        stages=tuple(stage for stage in STAGES if stage in wanted),
+        stages=_stages(stages, playbook),
         skip_fetch=skip_fetch,
         result=result,
         dry_run=dry_run,
@@ -88,6 +80,21 @@ def make_request(  # noqa: PLR0913  (one argument a flag)
         retry=retry,
         every=every,
     )
+
+
+def _stages(text: str, playbook: str) -> tuple[str, ...]:
+    """Check the stages that somebody asked for, and put them in order."""
+    wanted = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [stage for stage in wanted if stage not in STAGES]:
+        raise UsageError(f"unknown stage {unknown[0]!r}", hint=f"stages are {', '.join(STAGES)}")
+    if playbook == "quick" and wanted and not {"upgrade"} <= set(wanted) <= set(QUICK_STAGES):
+        raise UsageError(
+            f"the quick lane upgrades, and its only other stage is custom: {text!r} cannot be had",
+            hint="use the cold lane, or the stages upgrade and custom",
+        )
+    if "restore" in wanted and "backup" not in wanted:
+        raise UsageError("the stage restore brings back what the stage backup saved", hint="ask for backup, too")
+    return tuple(stage for stage in STAGES if stage in wanted)
 
 
 def _jump(text: str) -> str:

@@ -12,10 +12,13 @@ from ccci.engine.session import Session
 from ccci.engine.testrunner import Tester, files_of_stage
 from ccci.model.canonical import Canonical
 from ccci.model.deployment import Files
+from ccci.model.enrolment import HOOKS_FILE
 from ccci.model.recipe import Recipe
 from ccci.model.run import KnownGoodChange, Mode, Release, StageResult, Verdict
 from ccci.model.version import Version
 from ccci.testing.context import SsoContext
+
+HOOK = "pre_"  # begins the name of a recipe's hook
 
 
 @attrs.define(kw_only=True)
@@ -80,8 +83,9 @@ class Run(HostRun):
     Attributes:
         recipe: the recipe's enrolment.
         head: what is tested; for a reconcile, the newest release.
-        base: what the cold lane upgrades from; None if no release is older.
+        base: what the cold lane upgrades from; None if there is nothing to upgrade from.
         canonical: the recipe's canonical, or None if it has none yet.
+        no_base: why there is no base; empty if there is one.
         releases: the recipe's released versions.
         files: trees of commits that were read, by commit.
         fall_back_to: starts another playbook on this run.
@@ -98,6 +102,7 @@ class Run(HostRun):
     canonical: Canonical | None
     files: dict[str, Files]
     fall_back_to: Callable[[Run, str], Verdict]
+    no_base: str = ""
     releases: Mapping[Version, Release] = attrs.field(factory=dict)
     testers: dict[str, Tester] = attrs.field(factory=dict)
     overlay: dict[str, dict[str, str]] = attrs.field(factory=dict)
@@ -141,8 +146,12 @@ class Run(HostRun):
         return self.recipe.meta.provider is not None and self.recipe.meta.provider.stateful
 
     def start_tester(self, stage: str) -> None:
-        """Start a stage's test process while something else is waited for."""
-        if stage not in self.testers:
+        """Start a stage's test process while something else is waited for; `pre_<stage>` is that of its hook."""
+        if stage in self.testers:
+            return
+        if stage.startswith(HOOK) and self.recipe.tests is not None:
+            self.testers[stage] = Tester([self.recipe.tests / HOOKS_FILE], stage)
+        else:
             self.testers[stage] = Tester(files_of_stage(stage, self.recipe.tests))
 
     @override

@@ -18,6 +18,7 @@ from gevent.subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from ccci.errors import CcciError, TestsFailed
 from ccci.model import codec
+from ccci.model.recipe import STAGES
 from ccci.model.run import StageStatus, TestCase
 from ccci.testing.context import CONTEXT_VARIABLE, REPORT, Call, Reply, TestContext
 
@@ -44,14 +45,13 @@ class Outcome:
 def files_of_stage(stage: str, own: Path | None) -> list[Path]:
     """Return a stage's test files: the generic ones first, then the recipe's own.
 
-    A recipe's `test_install*.py` and `test_upgrade*.py` belong to those stages, every other
-    `test_*.py` to the stage custom.
+    A recipe's `test_<stage>*.py` belong to that stage, every other `test_*.py` to the stage custom.
     """
     generic = [GENERIC / f"test_{stage}.py"]
     mine = sorted(own.rglob("test_*.py")) if own else []
 
     def stage_of(path: Path) -> str:
-        named = [s for s in ("install", "upgrade") if path.name.startswith(f"test_{s}")]
+        named = [s for s in STAGES if path.name.startswith(f"test_{s}")]
         return named[0] if named else "custom"
 
     return generic + [path for path in mine if stage_of(path) == stage]
@@ -60,11 +60,12 @@ def files_of_stage(stage: str, own: Path | None) -> list[Path]:
 class Tester:
     """One pytest process: started ahead of its stage, it imports what it needs and waits for the context."""
 
-    def __init__(self, files: list[Path]) -> None:
-        """Start pytest on test files, in order."""
+    def __init__(self, files: list[Path], functions: str = "test") -> None:
+        """Start pytest on test files, in order; what it takes for a test is a function named `functions…`."""
         self._socket, theirs = socket.socketpair()
         words = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "ccci.testing.plugin"]
         words += ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(files[-1].parent), "-W", "default"]
+        words += ["-o", f"python_functions={functions}"]
         self._process = Popen(
             [*words, *map(str, files)],
             env=_environment(theirs.fileno()),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
-from ccci.errors import UsageError
+from ccci.errors import RecipeMetaError, UsageError
 from ccci.model.names import recipe_name, same_stack, warm_domain
-from ccci.model.recipe import META_FILE, Recipe, load_meta
+from ccci.model.recipe import HOOKS, META_FILE, Recipe, load_meta
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+HOOKS_FILE = "hooks.py"
 
 
 def enrolled(recipes_dir: Path) -> tuple[str, ...]:
@@ -49,7 +52,38 @@ def find_recipe(name: str, recipes_dir: Path) -> Recipe:
             hint=f"to enrol it, create {name}/{META_FILE} there; an empty file takes all defaults",
         )
     tests = folder / "tests"
-    return Recipe(name=name, folder=folder, meta=load_meta(folder), tests=tests if tests.is_dir() else None)
+    return Recipe(
+        name=name,
+        folder=folder,
+        meta=load_meta(folder),
+        tests=tests if tests.is_dir() else None,
+        hooks=hooks_in(tests / HOOKS_FILE),
+    )
+
+
+def hooks_in(path: Path) -> tuple[str, ...]:
+    """Find the hooks of a recipe without running anything of it.
+
+    Args:
+        path: its hooks.py; one that does not exist has none.
+
+    Returns:
+        The stages for which there is a function `pre_<stage>`.
+
+    Raises:
+        RecipeMetaError: the file is no Python, or a function is named like a hook of no stage.
+    """
+    try:
+        tree = ast.parse(path.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RecipeMetaError(f"{path}: {error}", hint="it must be a Python file") from None
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("pre_")]
+    if unknown := [name for name in names if name.removeprefix("pre_") not in HOOKS]:
+        known = ", ".join(f"pre_{stage}" for stage in HOOKS)
+        raise RecipeMetaError(f"{path}: {unknown[0]} is a hook of no stage", hint=f"hooks are {known}")
+    return tuple(stage for stage in HOOKS if f"pre_{stage}" in names)
 
 
 def providers_in(recipes_dir: Path) -> list[Recipe]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 META_FILE = "recipe_meta.toml"
-STAGES = ("install", "upgrade", "custom")
+STAGES = ("install", "upgrade", "backup", "restore", "custom")
+HOOKS = ("upgrade", "backup", "restore")  # the stages before whose change a recipe may put data in
 _TIMEOUT_MAX = 3600.0  # seconds
 _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 _DEP = re.compile(r"\{dep:([a-z0-9-]+)\}")
@@ -95,6 +96,7 @@ class RecipeMeta:
         sso: how it is told of a realm, if `deps` has keycloak.
         provider: what it is for others, or None if it is no provider.
         policy: its exceptions from the policy.
+        rehearse_rollback: whether the cold lane tries out, at its end, if the old version starts on upgraded data.
     """
 
     recipe: str
@@ -107,6 +109,7 @@ class RecipeMeta:
     sso: Sso = attrs.field(factory=Sso)
     provider: ProviderMeta | None = None
     policy: Exceptions = NONE
+    rehearse_rollback: bool = False
 
     def env_with(self, domains: Mapping[str, str]) -> dict[str, str]:
         """Return the extra values of the env file, `{dep:NAME}` replaced by where that dependency is.
@@ -129,12 +132,14 @@ class Recipe:
         folder: where it is described.
         meta: its settings.
         tests: its own tests, or None if it has none.
+        hooks: the stages for which `tests/hooks.py` has a function `pre_<stage>`.
     """
 
     name: str
     folder: Path
     meta: RecipeMeta
     tests: Path | None
+    hooks: tuple[str, ...] = ()
 
     def app_at(self, base: str) -> App:
         """Return the app of this recipe that stays: a provider, or else the canonical, on a host."""
@@ -170,7 +175,10 @@ def load_meta(folder: Path) -> RecipeMeta:
 
 
 def _meta(table: Table, name: str) -> RecipeMeta:
-    table.known("recipe", "enrolled", "health", "stages", "env", "deps", "service", "sso", "provider", "policy")
+    table.known(
+        "recipe", "enrolled", "health", "stages", "env", "deps", "service", "sso", "provider", "policy",
+        "rehearse_rollback",
+    )  # fmt: skip
     table.get("recipe", name, lambda v: v == name, f"{name!r}, as the folder, or be left out")
     stages = table.get("stages", list(STAGES), _is_stages, f"a list of different names out of {', '.join(STAGES)}")
     meta = RecipeMeta(
@@ -184,9 +192,12 @@ def _meta(table: Table, name: str) -> RecipeMeta:
         sso=_sso(table.table("sso")),
         provider=_provider(table.table("provider"), name) if "provider" in table.content else None,
         policy=_policy(table.table("policy")),
+        rehearse_rollback=table.get("rehearse_rollback", False, is_bool, "true or false"),
     )
     if meta.provider and meta.enrolled:
         table.faults.append("enrolled must be false: a provider is kept by its reconcile, and is nobody's canonical")
+    if "restore" in stages and "backup" not in stages:
+        table.faults.append("stages has restore without backup: what should be restored?")
     if name in meta.deps:
         table.faults.append(f"deps names {name} itself")
     if unknown := {found for value in meta.env.values() for found in _DEP.findall(value)} - set(meta.deps):

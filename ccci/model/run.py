@@ -41,6 +41,7 @@ class StageStatus(str, Enum):
     FAIL = "fail"
     ERROR = "error"
     SKIP = "skip"
+    INFO = "info"
 
 
 @attrs.frozen

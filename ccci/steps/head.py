@@ -12,6 +12,7 @@ from ccci.engine.steps import step
 from ccci.errors import CommandFailed, UsageError
 from ccci.facts.git import Commit, HasClone, Tag, Tags, Tree
 from ccci.model.app import App, canonical_app
+from ccci.model.canonical import Canonical
 from ccci.model.compose import Compose
 from ccci.model.deployment import Files, Place, app_env, plan, version_label
 from ccci.model.recipe import Recipe
@@ -168,6 +169,25 @@ def compose_at(files: Files, release: Release, app: App, recipe: Recipe) -> Comp
 def read_files(session: Session, recipe: str, commit: str) -> Files:
     """Return the plain files of a commit."""
     return session.read(Tree, repo=paths.recipe_clone(recipe), commit=commit)
+
+
+def choose_base(source: Source, head: Release, known: Canonical | None) -> tuple[Release | None, str]:
+    """Choose what the cold lane upgrades from: known-good, else the newest release that is older than the head.
+
+    Known-good is what people are known to run; if it is newer than the head, an upgrade from it would be none.
+    Nothing is ever upgraded from a version to itself.
+
+    Returns:
+        The base, or None and why there is none.
+    """
+    if known is not None:
+        good = Release(known.record.commit, known.known_good, released=True)
+        if good.commit == head.commit or (head.released and good.version == head.version):
+            return None, f"the head is known-good {good.version} itself: there is nothing to upgrade"
+        if good.parsed in source.releases and (not head.version or not head.parsed < good.parsed):
+            return good, ""
+    base = find_base(source, head)
+    return base, "" if base else "no release is older than the head"
 
 
 def find_base(source: Source, head: Release) -> Release | None:

@@ -66,9 +66,11 @@ def _leased(run: Run, provider: App) -> Iterator[None]:
 
 
 def _give_back(session: Session, lease: App) -> None:
-    """End a lease; its journal goes last, since it is how the realm of a run that died is found."""
-    session.unlock(lease)
-    session.perform(removed, lease.home)
+    """End a lease, while it is held: its holder writes into the folder when it ends, and `rm` would trip over that."""
+    try:
+        session.perform(removed, lease.home)
+    finally:
+        session.unlock(lease)
 
 
 def lease_of(provider: App, hex6: str, *, recipe: str = "") -> App:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from ccci.commands import docker
 from ccci.commands.shell import command
 from ccci.engine.proxy import AppProxy
-from ccci.engine.run import Run
+from ccci.engine.run import HOOK, Run
 from ccci.engine.steps import step
 from ccci.engine.testrunner import Outcome
 from ccci.errors import CcciError, ConnectionLost, RecipeFailed, TestsFailed, UsageError
@@ -50,7 +50,8 @@ def _ahead(run: Run, name: str) -> tuple[str, ...]:
     """Return the stages whose test processes start now: custom has nothing to wait for, so it comes along."""
     if name not in STAGES:
         return ()
-    return (name, "custom") if name == "upgrade" and run.wants("custom") else (name,)
+    hook = (f"{HOOK}{name}",) if name in run.recipe.hooks else ()
+    return (*hook, name, "custom") if name == "upgrade" and run.wants("custom") else (*hook, name)
 
 
 def skip_stage(run: Run, name: str, because: str) -> None:
@@ -75,6 +76,25 @@ def run_tests(app: App, name: str, run: Run) -> None:
     Raises:
         TestsFailed: one failed or was skipped, or there was none.
     """
+    _run_tests(app, name, run)
+
+
+def run_hook(app: App, name: str, run: Run) -> None:
+    """Run what the recipe wants done before a stage changes the app, `pre_<stage>`, if it wants anything.
+
+    Raises:
+        TestsFailed: it failed.
+    """
+    if name in run.recipe.hooks:
+        _run_hook(app, f"{HOOK}{name}", run)
+
+
+@step("running {1} of {0.domain}")
+def _run_hook(app: App, name: str, run: Run) -> None:
+    _run_tests(app, name, run)
+
+
+def _run_tests(app: App, name: str, run: Run) -> None:
     session = run.session
     with AppProxy(session.connector, session.host_settings.base_domain) as proxy:
         context = _context(app, name, run, proxy.url)

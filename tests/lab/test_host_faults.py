@@ -11,7 +11,7 @@ from tests.lab.test_connection import CUT_WHEN, start
 from tests.support import heads
 from tests.support.crash import bring_up, engine, kill_hard, mostly_chaos, until
 from tests.support.host import LabHost
-from tests.support.recipe import LabRecipe
+from tests.support.recipe import OLDER, LabRecipe
 from tests.support.seeding import seed
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ COLD_POINTS = {"deployed": "deploying ", "upgrading": "upgrading ", "tearing-dow
 def test_killed_cold_run_is_torn_down(own_kept: KnownGood, point: str) -> None:
     """The next run, of whatever lane, tears down what a killed cold run left, and says so."""
     recipe = own_kept.recipe
-    run = recipe.start("play", "cold", "--recipe", recipe.name)
+    run = recipe.start("play", "cold", "--recipe", recipe.name, "--ref", OLDER)
     run.wait_for(COLD_POINTS[point], 120)
     kill_hard(run)
     until(lambda: "is left over from run" in recipe.ccci("status").out, "status to name it", 20)

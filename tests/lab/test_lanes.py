@@ -104,11 +104,24 @@ def test_what_only_the_head_has_goes(kept: KnownGood) -> None:
 def test_service_that_the_head_drops_goes(kept: KnownGood) -> None:
     """A service that the head does not have any more is removed by the upgrade, and the gate waits for that."""
     recipe = kept.recipe
-    with recipe.released(recipe.stage(heads.two_services), "1.10.9+1.26.3"):
-        head = kept.record["commit"]
-        done = recipe.ccci("play", "cold", "--recipe", recipe.name, "--ref", head, "--stages", "upgrade")
+    with recipe.released(recipe.stage(heads.two_services), "1.9.9+1.26.3"):  # older than known-good, as its base is
+        done = recipe.ccci("play", "cold", "--recipe", recipe.name, "--ref", OLDER, "--stages", "upgrade")
     assert done.code == 0, done.all
-    assert f"upgrade: pass 1.10.9+1.26.3 -> {KNOWN_GOOD}" in done.summary
+    assert f"upgrade: pass 1.9.9+1.26.3 -> {OLDER}" in done.summary
+
+
+def test_known_good_is_not_upgraded_to_itself(kept: KnownGood) -> None:
+    """A cold run of the version that is known-good skips the upgrade, says why, and is as green as its other stages."""
+    recipe = kept.recipe
+    done = recipe.ccci("play", "cold", "--recipe", recipe.name, "--ref", kept.record["commit"])
+    assert done.code == 0, done.all
+    assert f"upgrade: skip the head is known-good {KNOWN_GOOD} itself" in done.summary
+    assert "deploy-count = 1 (expect 1)" in done.summary
+    assert {s["name"]: s["status"] for s in done.result["stages"]} == {
+        "install": "pass",
+        "upgrade": "skip",
+        "custom": "pass",
+    }
 
 
 def test_operators_canonical_is_not_touched(kept: KnownGood) -> None:

@@ -54,6 +54,7 @@ ALLOWED = {
 SHELLS = {
     "shlex": {
         "ccci.commands.shell": "the one place that quotes for the host",
+        "ccci.model.backup": "reads the words of a hook",
         "ccci.cli.lab": "shows a command to paste",
         "ccci.lab.building": "scripts of the lab's image",
         "ccci.lab.state": "shows a command to paste",

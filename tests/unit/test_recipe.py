@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccci.errors import RecipeMetaError, UsageError
-from ccci.model.enrolment import enrolled, find_recipe
+from ccci.model.enrolment import enrolled, find_recipe, hooks_in
 from ccci.model.recipe import STAGES, Health, RecipeMeta, load_meta
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def enrol(root: Path, name: str, text: str = "") -> Path:
 def test_empty_file_takes_defaults(tmp_path: Path) -> None:
     """To enrol a recipe an empty file is enough."""
     assert load_meta(enrol(tmp_path, "gitea")) == RecipeMeta(recipe="gitea")
-    assert RecipeMeta(recipe="gitea").stages == STAGES == ("install", "upgrade", "custom")
+    assert RecipeMeta(recipe="gitea").stages == STAGES == ("install", "upgrade", "backup", "restore", "custom")
 
 
 def test_every_key(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_every_key(tmp_path: Path) -> None:
     [
         'recipe = "other"',
         "enrolled = 1",
-        'stages = ["backup"]',
+        'stages = ["restore"]',
         "stages = []",
         'stages = ["custom", "custom"]',
         'env = {"A B" = "x"}',
@@ -149,3 +149,30 @@ def test_sweep_does_not_pass_over_a_broken_recipe(tmp_path: Path) -> None:
     enrol(tmp_path, "n8n", "x = 1")
     with pytest.raises(RecipeMetaError):
         enrolled(tmp_path)
+
+
+HOOKS = {
+    "def pre_backup(app): pass\ndef helper(): pass\ndef pre_upgrade(): pass\n": ("upgrade", "backup"),
+    "": (),
+    "import nothing_that_exists\n": (),
+}
+
+
+@pytest.mark.parametrize("text", HOOKS)
+def test_hooks_are_found_without_running_them(tmp_path: Path, text: str) -> None:
+    """The hooks of a recipe are read from the text of hooks.py; a recipe without that file has none."""
+    path = tmp_path / "hooks.py"
+    assert hooks_in(path) == ()
+    path.write_text(text)
+    assert hooks_in(path) == HOOKS[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("def pre_restart(): pass\n", "pre_restart is a hook of no stage"), ("def (", "invalid syntax")]
+)
+def test_a_hook_of_no_stage_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    """A hook that would never run is a mistake, and so is a file that is no Python."""
+    path = tmp_path / "hooks.py"
+    path.write_text(text)
+    with pytest.raises(RecipeMetaError, match=says):
+        hooks_in(path)

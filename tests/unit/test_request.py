@@ -53,6 +53,7 @@ def test_the_environment_gives_all_the_rest() -> None:
         ({"RECIPE": "blog", "REF": "a..b"}, "cannot be used"),
         ({"RECIPE": "blog", "REF": "a\nb"}, "cannot be used"),
         ({"RECIPE": "blog", "STAGES": "install,deploy"}, "unknown stage 'deploy'"),
+        ({"RECIPE": "blog", "STAGES": "install,restore"}, "what the stage backup saved"),
     ],
 )
 def test_bad_values_are_refused(environ: dict[str, str], says: str) -> None:

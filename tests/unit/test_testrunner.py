@@ -257,7 +257,8 @@ def test_a_child_that_is_left_behind_does_not_hold_the_run(tmp_path: Path) -> No
 def test_files_belong_to_stages_by_their_names(tmp_path: Path) -> None:
     """The generic file comes first, then the recipe's own of that stage; everything else is custom."""
     (tmp_path / "deep").mkdir()
-    for name in ("test_install.py", "test_install_more.py", "test_upgrade.py", "test_x.py", "deep/test_y.py", "x.py"):
+    names = "test_install.py test_install_more.py test_upgrade.py test_backup.py test_restore_1.py test_x.py x.py"
+    for name in (*names.split(), "deep/test_y.py", "hooks.py"):
         (tmp_path / name).touch()
 
     def own(stage: str) -> list[str]:
@@ -267,5 +268,6 @@ def test_files_belong_to_stages_by_their_names(tmp_path: Path) -> None:
 
     assert own("install") == ["test_install.py", "test_install_more.py"]
     assert own("upgrade") == ["test_upgrade.py"]
+    assert (own("backup"), own("restore")) == (["test_backup.py"], ["test_restore_1.py"])
     assert own("custom") == ["deep/test_y.py", "test_x.py"]
     assert len(testrunner.files_of_stage("custom", None)) == 1
