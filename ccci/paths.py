@@ -14,6 +14,7 @@ COLD = WARM / "cold"  # one folder for each cold app that lives
 RUNS = WARM / "runs"  # results, kept
 ALERTS = WARM / "alerts"  # what somebody should look at; those delivered are in `seen`
 NIGHTS = WARM / "nights"  # results of nights, and the lock of the one that is under way
+AUDIT = WARM / "audit.log"  # a line for each operation that changed something
 SCRATCH = WARM / "scratch"  # worktrees, env and extra compose files of runs that live
 SERVER = "default"  # abra's name for the Swarm that it runs on itself
 

@@ -13,6 +13,8 @@ from pathlib import PurePosixPath
 
 import attrs
 
+from ccci import paths
+from ccci.commands.audit import APPEND
 from ccci.commands.shell import Argv, argv, quote
 
 LOCKED = "ccci:locked"
@@ -22,10 +24,21 @@ FENCED_EXIT = 76
 
 @attrs.frozen
 class Fence:
-    """The app's home on the host and the run that may write there."""
+    """The app's home on the host and the run that may write there.
+
+    Attributes:
+        home: the folder of the app's lock.
+        run_id: the run that may write.
+        app: the app's domain, for the audit log.
+        note: lines of the audit log that a command behind the fence brings along.
+        log: the audit log.
+    """
 
     home: PurePosixPath
     run_id: str
+    app: str = ""
+    note: str = ""
+    log: PurePosixPath = paths.AUDIT
 
 
 GRACE = 2.0  # seconds in which a run whose connection broke may claim its app back
@@ -71,7 +84,8 @@ def hold(fence: Fence, who: str, *, wait: float = 0.0) -> Argv:
 
 _FENCED = (
     'if [ "$(cat "$1/owner" 2>/dev/null)" != "$2" ]; then '
-    f'echo "ccci: run $(cat "$1/owner" 2>/dev/null) owns this app now" >&2; exit {FENCED_EXIT}; fi; shift 2; exec "$@"'
+    f'echo "ccci: run $(cat "$1/owner" 2>/dev/null) owns this app now" >&2; exit {FENCED_EXIT}; fi; '
+    f'{APPEND}; shift 4; exec "$@"'
 )
 
 
@@ -80,7 +94,8 @@ def fenced(words: Sequence[str] | str, fence: Fence | None) -> str:
     text = words if isinstance(words, str) else quote(words)
     if fence is None:
         return text
-    inner = argv("sh", "-c", _FENCED, "ccci-fenced", fence.home, fence.run_id, "sh", "-c", text)
+    about = (fence.home, fence.run_id, fence.log, fence.note)
+    inner = argv("sh", "-c", _FENCED, "ccci-fenced", *about, "sh", "-c", text)
     return quote(argv("flock", "-w", "900", f"{fence.home}/work.lock", *inner))
 
 

@@ -16,7 +16,7 @@ class AppLock:
     """The lock of one app for one run; see `ccci.commands.lock` for how it works on the host."""
 
     def __init__(self, connector: CcciConnector, app: App, run_id: str, who: str, tell: Callable[[str], None]) -> None:
-        self.fence = Fence(app.home, run_id)
+        self.fence = Fence(app.home, run_id, app.domain)
         self._connector = connector
         self._app = app
         self._who = who

@@ -6,6 +6,7 @@ again), keeps the app locks, counts deployments, and shields clean-ups from sign
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import signal
@@ -22,13 +23,17 @@ from pyinfra.api import Host, State, StringCommand
 from pyinfra.api.exceptions import NestedOperationError
 from pyinfra.connectors.util import CommandOutput
 
+from ccci.commands.audit import add
 from ccci.commands.lock import FENCED_EXIT, Fence
+from ccci.commands.shell import command
 from ccci.connector import CcciConnector
 from ccci.engine.applock import AppLock
+from ccci.engine.audit import Audit
 from ccci.errors import CcciError, CommandFailed, CommandTimeout, ConnectionLost, Fenced, InfrastructureError, Stopped
 from ccci.events import Event, Note, StepEnded, StepStarted, Stream, Waiting
 from ccci.facts.base import HostFact, read
 from ccci.model.app import App
+from ccci.model.audit import Entry
 from ccci.model.deployment import Deployment
 from ccci.model.run import DiskUse, StepResult, TestCase
 from ccci.settings import Host as HostSettings
@@ -74,6 +79,7 @@ class Session:
         self.disk = DiskUse()
         self.log: list[str] = []
         self.playbook = ""
+        self.audit = Audit()
         self._greenlet: Any = None
         self._shields = 0
         self._stopped: Stopped | None = None
@@ -100,8 +106,11 @@ class Session:
 
     def holder(self) -> str:
         """Return who we are, for those who find our lock."""
-        who = f"{_user()}@{socket.gethostname()} (process {os.getpid()})"
-        return f"run {self.run_id} ({self.playbook}) of {who} since {utc_now()}"
+        return f"run {self.run_id} ({self.playbook}) of {self.who()} since {utc_now()}"
+
+    def who(self) -> str:
+        """Return who runs this program, where."""
+        return f"{_user()}@{socket.gethostname()} (process {os.getpid()})"
 
     @contextmanager
     def active(self) -> Iterator[Session]:
@@ -114,6 +123,7 @@ class Session:
         finally:
             for handler in handlers:
                 handler.cancel()
+            self._end_audit()
             for lock in list(self.locks.values()):
                 lock.release()
             _current.reset(token)
@@ -182,11 +192,25 @@ class Session:
         return lines
 
     def _run(self, operation: Callable[..., Any], *args: Any, **arguments: Any) -> Any:
-        name = getattr(operation, "__name__", "operation")
+        name, fence = getattr(operation, "__name__", "operation"), arguments.get("fence")
+        blank = Entry(utc_now(), self.run_id, 0, self.who(), self.playbook, fence.app if fence else "", "", name)
+        line = self.audit.line(blank)
+        if fence is not None:
+            arguments["fence"] = self.audit.noted(fence, line)
+        changed = True  # as far as anybody can tell while it has not ended
         try:
-            return operation(*args, name=f"{name} {self.run_id}", **arguments)
+            done = operation(*args, name=f"{name} {self.run_id}", **arguments)
+            changed = done.did_change()
         except NestedOperationError as error:
             raise self._failed(name, str(error.args[0])) from None
+        finally:
+            self.audit.ended(line, changed=changed, fenced=fence is not None)
+        return done
+
+    def _end_audit(self) -> None:
+        if self.audit.waiting:
+            with self.shielded(), contextlib.suppress(CcciError):  # the run's verdict stands already
+                self.ask(command(add("\n".join(self.audit.waiting)), timeout=10))
 
     def _failed(self, name: str, op_hash: str) -> CcciError:
         meta = self.state.ops[self.host][op_hash].operation_meta
@@ -207,6 +231,7 @@ class Session:
             body: the step; it must be safe to call again.
         """
         self.send(StepStarted(name))
+        self.audit.step = name
         start = time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -227,6 +252,7 @@ class Session:
 
     def _ended(self, result: StepResult, error: str = "") -> None:
         self.steps.append(result)
+        self.audit.step = ""
         self.send(StepEnded(result, error))
 
     def lock(self, app: App) -> None:

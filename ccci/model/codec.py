@@ -78,6 +78,8 @@ def load(kind: type[T], text: str, *, where: str) -> T:
                 f"{where} has schema {found!r}, this ccci knows {wanted!r}",
                 hint="use the ccci that wrote it, or a newer one",
             )
+        if attrs.has(kind):
+            data = _exact(data, dict)
         return _converter.structure(data, kind)
     except (ValueError, TypeError, RecursionError, cattrs.errors.BaseValidationError) as error:
         faults = "; ".join(cattrs.transform_error(error, path=kind.__name__))

@@ -8,7 +8,7 @@ from ccci import paths
 from ccci.engine.session import Session
 from ccci.facts.docker import DockerEngine
 from ccci.facts.system import DiskSpace
-from ccci.facts.warm import Folder, Lock
+from ccci.facts.warm import File, Folder, Lock
 from ccci.model.app import App
 from ccci.model.canonical import Status
 from ccci.steps.operator import Glance, list_canonicals
@@ -48,6 +48,12 @@ def overview(session: Session) -> Overview:
     for domain in session.read(Folder, path=paths.COLD):
         _cold(session, domain, found)
     return found
+
+
+def audit_text(session: Session) -> str:
+    """Return the host's audit log, the part that was put aside first; empty if there is none."""
+    texts = [session.read(File, path=path) for path in (paths.AUDIT.with_name("audit.log.1"), paths.AUDIT)]
+    return "\n".join(filter(None, texts))
 
 
 def _canonical(glance: Glance, found: Overview) -> None:
