@@ -17,7 +17,7 @@ import tomli
 from ccci.errors import SettingsError
 from ccci.model import names
 from ccci.model.bridge import BridgeOptions
-from ccci.model.optionreaders import about, checked, matching, path, port, seconds
+from ccci.model.optionreaders import about, checked, matching, names_of_recipes, path, port, seconds
 from ccci.model.optiontable import complete, options, read_all
 from ccci.model.upkeep import Upkeep
 from ccci.paths import controller_home
@@ -113,6 +113,10 @@ class Settings(Upkeep):
     test_timeout: float = attrs.field(
         default=900.0,
         metadata=about("seconds that the tests of one stage may take", seconds(1), "CCCI_TEST_TIMEOUT"),
+    )
+    local_tests: tuple[str, ...] = attrs.field(
+        default=(),
+        metadata=about("recipes whose pull requests' own tests run here", names_of_recipes, "CCCI_LOCAL_TESTS"),
     )
 
     bridge: BridgeOptions | None = None

@@ -26,6 +26,7 @@ from ccci.steps.head import (
     read_files,
     read_source,
 )
+from ccci.steps.localtests import bring_local_tests
 from ccci.steps.recover import recover_cold_apps
 from ccci.steps.registry import find_canonical
 
@@ -123,6 +124,7 @@ def _prepare_recipe(session: Session, context: Context, made: Playbook) -> Run:
     if run.mode.is_lane:
         _check_head(session, recipe, head, run.files[head.commit])
     _check_what_is_deployed_first(run)
+    bring_local_tests(run)
     return run
 
 

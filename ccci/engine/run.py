@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import attrs
 from typing_extensions import override
@@ -94,6 +96,7 @@ class Run(HostRun):
         given_secrets: values of swarm secrets that this run must not make up, by the secret's name.
         sso: the realm that this run was given, for its tests.
         dep_domains: where the dependencies are that were deployed with the app, by recipe.
+        local_tests: a folder of this machine with the tests that the pull request brings, if they may run.
     """
 
     recipe: Recipe
@@ -109,6 +112,7 @@ class Run(HostRun):
     given_secrets: dict[str, str] = attrs.field(factory=dict, repr=False)
     sso: SsoContext | None = attrs.field(default=None, repr=False)
     dep_domains: dict[str, str] = attrs.field(factory=dict)
+    local_tests: Path | None = None
 
     @property
     @override
@@ -159,6 +163,9 @@ class Run(HostRun):
         for tester in self.testers.values():
             tester.close()
         self.testers.clear()
+        if self.local_tests is not None:
+            shutil.rmtree(self.local_tests, ignore_errors=True)
+            self.local_tests = None
 
     def fall_back(self, playbook: str, *, because: str) -> Verdict:
         """Run another playbook instead, saying why."""

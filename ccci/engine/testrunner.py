@@ -47,28 +47,38 @@ def files_of_stage(stage: str, own: Path | None) -> list[Path]:
 
     A recipe's `test_<stage>*.py` belong to that stage, every other `test_*.py` to the stage custom.
     """
-    generic = [GENERIC / f"test_{stage}.py"]
+    return [GENERIC / f"test_{stage}.py", *own_files(stage, own)]
+
+
+def own_files(stage: str, own: Path | None) -> list[Path]:
+    """Return those of a stage's test files that are not generic."""
     mine = sorted(own.rglob("test_*.py")) if own else []
 
     def stage_of(path: Path) -> str:
         named = [s for s in STAGES if path.name.startswith(f"test_{s}")]
         return named[0] if named else "custom"
 
-    return generic + [path for path in mine if stage_of(path) == stage]
+    return [path for path in mine if stage_of(path) == stage]
 
 
 class Tester:
     """One pytest process: started ahead of its stage, it imports what it needs and waits for the context."""
 
-    def __init__(self, files: list[Path], functions: str = "test") -> None:
-        """Start pytest on test files, in order; what it takes for a test is a function named `functions…`."""
+    def __init__(self, files: list[Path], functions: str = "test", *, home: Path | None = None) -> None:
+        """Start pytest on test files, in order.
+
+        Args:
+            files: the files.
+            functions: what it takes for a test is a function named `functions…`.
+            home: where it is at home, if not where we are.
+        """
         self._socket, theirs = socket.socketpair()
         words = [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=short", "-p", "ccci.testing.plugin"]
         words += ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(files[-1].parent), "-W", "default"]
         words += ["-o", f"python_functions={functions}"]
         self._process = Popen(
             [*words, *map(str, files)],
-            env=_environment(theirs.fileno()),
+            env={**_environment(theirs.fileno()), **({"HOME": str(home)} if home else {})},
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,

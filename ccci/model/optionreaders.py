@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ccci.errors import UsageError
+from ccci.model import names
 
 SECONDS_MAX = 86_400.0  # a day; nothing here waits longer on purpose
 _PORT_MAX = 65_535
@@ -93,6 +94,16 @@ def names_of_hosts(value: Any, _: Path) -> tuple[str, ...]:
     if len(set(found)) != len(found):
         raise ValueError("a list of different names of hosts")
     return tuple(found)
+
+
+def names_of_recipes(value: Any, _: Path) -> tuple[str, ...]:
+    """Read names of recipes: a list or, from the environment, with commas between."""
+    found = value.split(",") if isinstance(value, str) else value
+    try:
+        checked_ones = [names.recipe_name(name if isinstance(name, str) else "") for name in found]
+    except (UsageError, TypeError):
+        raise ValueError("a list of names of recipes") from None
+    return tuple(checked_ones)
 
 
 def port(value: Any, _: Path) -> int:

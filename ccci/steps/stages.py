@@ -13,7 +13,7 @@ from ccci.commands.shell import command
 from ccci.engine.proxy import AppProxy
 from ccci.engine.run import HOOK, Run
 from ccci.engine.steps import step
-from ccci.engine.testrunner import Outcome
+from ccci.engine.testrunner import Outcome, Tester, own_files
 from ccci.errors import CcciError, ConnectionLost, RecipeFailed, TestsFailed, UsageError
 from ccci.events import Output, StageEnded
 from ccci.facts.docker import Stack
@@ -71,12 +71,14 @@ def _first_line(error: BaseException) -> str:
 
 @step("running the {1} tests of {0.domain}")
 def run_tests(app: App, name: str, run: Run) -> None:
-    """Run a stage's generic tests, then the recipe's own.
+    """Run a stage's generic tests, then the recipe's own; then, in a process of their own, the pull request's.
 
     Raises:
         TestsFailed: one failed or was skipped, or there was none.
     """
-    _run_tests(app, name, run)
+    _judge(name, _tested(app, name, run, run.tester(name)))
+    if files := own_files(name, run.local_tests):  # apart, so that they can neither touch nor hide the others
+        _judge(name, _tested(app, name, run, Tester(files, home=run.local_tests)))
 
 
 def run_hook(app: App, name: str, run: Run) -> None:
@@ -91,21 +93,22 @@ def run_hook(app: App, name: str, run: Run) -> None:
 
 @step("running {1} of {0.domain}")
 def _run_hook(app: App, name: str, run: Run) -> None:
-    _run_tests(app, name, run)
+    _judge(name, _tested(app, name, run, run.tester(name)))
 
 
-def _run_tests(app: App, name: str, run: Run) -> None:
+def _tested(app: App, name: str, run: Run, tester: Tester) -> Outcome:
+    """Let a test process run its tests and keep what came of each."""
     session = run.session
     with AppProxy(session.connector, session.host_settings.base_domain) as proxy:
         context = _context(app, name, run, proxy.url)
         answer = functools.partial(_answer, app, run)
         losses, limit = session.connector.losses, session.settings.test_timeout
-        outcome = run.tester(name).run(context, answer, lambda line: session.send(Output(line)), limit=limit)
+        outcome = tester.run(context, answer, lambda line: session.send(Output(line)), limit=limit)
     session.connector.ensure_connected()  # a host that is gone, or an app that was taken over, is no test's failure
     if outcome.exit_code and session.connector.losses != losses:
         raise ConnectionLost("the connection was lost while the tests ran, so their failure proves nothing")
     session.tests.extend(outcome.tests)
-    _judge(name, outcome)
+    return outcome
 
 
 def _judge(name: str, outcome: Outcome) -> None:

@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Single imports against the stream, each with its reason.
 ALLOWED = {
     ("ccci.engine.loader", "ccci.steps.head"): "finds out what a run needs, before its playbook takes over",
+    ("ccci.engine.loader", "ccci.steps.localtests"): "brings the tests of a pull request, if they may run",
     ("ccci.engine.loader", "ccci.steps.recover"): "clears up after runs that died, before anything else",
     ("ccci.engine.loader", "ccci.steps.registry"): "finds the canonical",
     ("ccci.engine.operator", "ccci.steps.registry"): "the same for an operator's verb",
