@@ -13,7 +13,7 @@ MOST = 500  # files
 _PART_MAX = 200  # characters
 
 
-def tests_in(files: Mapping[str, bytes]) -> dict[PurePosixPath, bytes]:
+def find_tests(files: Mapping[str, bytes]) -> dict[PurePosixPath, bytes]:
     """Return the files below `tests/` of a commit, by their path in there; none if no test is among them.
 
     Args:

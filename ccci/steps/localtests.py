@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from ccci.engine.run import Run
-from ccci.model.localtests import tests_in
+from ccci.model.localtests import find_tests
 
 
 def bring_local_tests(run: Run) -> None:
@@ -20,7 +20,7 @@ def bring_local_tests(run: Run) -> None:
     """
     if not run.request.pull_request:
         return
-    found = tests_in(run.files[run.head.commit])
+    found = find_tests(run.files[run.head.commit])
     if not found:
         return
     if run.recipe.name not in run.session.settings.local_tests:
