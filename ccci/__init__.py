@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ccci.steps.nightwork import sweep_recipes as sweep_recipes
     from ccci.steps.promote import promote as promote
     from ccci.steps.providers import providers_held as providers_held
+    from ccci.steps.prune import find_unneeded as find_unneeded
+    from ccci.steps.prune import remove_unneeded as remove_unneeded
     from ccci.steps.reconcile import reconcile as reconcile
     from ccci.steps.rehearsal import rehearse_rollback as rehearse_rollback
     from ccci.steps.relay import relay as relay
@@ -71,6 +73,8 @@ _WHERE = {
     "watch_nights": "ccci.steps.nights",
     "parse_trigger": "ccci.model.trigger",
     "play": "ccci.api",
+    "remove_unneeded": "ccci.steps.prune",
+    "find_unneeded": "ccci.steps.prune",
     "playbook": "ccci.engine.playbook",
     "promote": "ccci.steps.promote",
     "providers_held": "ccci.steps.providers",

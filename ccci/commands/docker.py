@@ -88,6 +88,11 @@ def pull(name: str) -> Argv:
     return argv("docker", "pull", "--quiet", name)
 
 
+def image_rm(names: Sequence[str]) -> Argv:
+    """Remove an image by all its names; docker refuses if a container is made of it."""
+    return argv("docker", "image", "rm", *names)
+
+
 def execute(container: str, words: Sequence[str], *, stdin: bool) -> Argv:
     """Run a command in a container."""
     return argv("docker", "exec", *(["-i"] if stdin else []), container, *words)

@@ -114,3 +114,17 @@ def look(home: PurePosixPath) -> str:
     locks that were taken by a process which has ended since, and such are ours.
     """
     return quote(argv("sh", "-c", _LOOK, "ccci-look", home))
+
+
+_LIVE = """
+[ -d "$1" ] || exit 0
+find "$1" -xdev -name holder.pid -printf '%h\\n' | while read -r home; do
+  pid=$(cat "$home/holder.pid" 2>/dev/null) run=$(cat "$home/owner" 2>/dev/null)
+  if [ "$pid" ] && [ "$run" ] && grep -qsF -- "$run" "/proc/$pid/cmdline"; then echo "$run"; fi
+done
+"""
+
+
+def live_owners(warm: PurePosixPath) -> Argv:
+    """Print the ids of the runs that hold a lock anywhere below a folder."""
+    return argv("sh", "-c", _LIVE, "ccci-live", warm)

@@ -13,13 +13,22 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 
 from ccci.errors import HostUnreachable
+from ccci.settings import ALL, Settings
 from ccci.settings import Host as HostSettings
-from ccci.settings import Settings
 
 
 def inventory_hosts(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
     """Return the known hosts as pyinfra's inventory wants them: name and connector data."""
     return [(f"@ccci/{name}", connector_data(host, settings)) for name, host in sorted(settings.hosts.items())]
+
+
+def inventory_groups(settings: Settings) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """Return the groups of the settings' hosts as pyinfra's inventory wants them, without the one of all hosts."""
+    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, host in sorted(settings.hosts.items()):
+        if host.group != ALL:
+            groups.setdefault(host.group, []).append((f"@ccci/{name}", connector_data(host, settings)))
+    return groups
 
 
 def connector_data(host: HostSettings, settings: Settings) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
+import gevent
 
 from ccci.engine.alerts import raise_in
 from ccci.engine.body import new_run_id
@@ -12,12 +15,12 @@ from ccci.engine.children import Child, Ended, side_by_side
 from ccci.engine.connect import connected
 from ccci.engine.request import Context
 from ccci.engine.results import write_whole
-from ccci.engine.session import Session, utc_now
-from ccci.errors import EXIT_FAILED, EXIT_INFRASTRUCTURE, EXIT_LOCKED, EXIT_PASSED, CcciError, Locked
+from ccci.engine.session import STOPPING, Session, utc_now
+from ccci.errors import EXIT_FAILED, EXIT_INFRASTRUCTURE, EXIT_LOCKED, EXIT_PASSED, CcciError, Locked, Stopped
 from ccci.events import Note, RunEnded, Stream
 from ccci.model import codec
 from ccci.model.alert import Alert
-from ccci.model.enrolment import enrolled
+from ccci.model.enrolment import swept
 from ccci.model.night import Night, NightRow, Work, judge, share, table
 from ccci.model.run import DeployCount, KnownGoodChange, Mode, RunResult, Verdict
 
@@ -45,12 +48,13 @@ def play_on_group(context: Context, hosts: tuple[str, ...], stream: Stream) -> R
     Side effects: those of the hosts' nights; nightly.json and result.json of the whole on this machine.
     """
     began, start = utc_now(), time.monotonic()
-    ends = _play(context, hosts, stream)
+    with _stoppable():
+        ends = _play(context, hosts, stream)
     if all(ended.code == EXIT_LOCKED for ended in ends.values()):
         raise Locked(_why(ends[hosts[0]]), hint="wait for that night, or stop it: its lock goes with it")
     made = _night(context, hosts, ends)
     if not context.request.dry_run:
-        recipes = enrolled(context.settings.recipes)
+        recipes = swept(context.settings.recipes)
         verdict, reason = judge(made.rows, enrolled=len(recipes), mine=len(recipes))
         alerts = [*made.alerts, *_alert_of_down(context, ends, stream)]
         made = attrs.evolve(made, verdict=verdict, reason=reason, alerts=alerts)
@@ -59,6 +63,25 @@ def play_on_group(context: Context, hosts: tuple[str, ...], stream: Stream) -> R
     _store(context, made, result)
     stream.send(RunEnded(result))
     return result
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let the first signal end the block in order: it is thrown where the block waits, and the hosts' nights stop."""
+    waiter = gevent.getcurrent()
+    came: list[int] = []
+
+    def stop(signum: int) -> None:
+        came.append(signum)
+        if len(came) == 1:  # later ones must not end the clean-ups that the first one began
+            gevent.get_hub().loop.run_callback(waiter.throw, Stopped(signum))
+
+    handlers = [gevent.signal_handler(signum, stop, signum) for signum in STOPPING]
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.cancel()
 
 
 def _night(context: Context, hosts: tuple[str, ...], ends: dict[str, Ended]) -> Night:
@@ -104,7 +127,7 @@ def _rows(context: Context, host: str, hosts: tuple[str, ...], ended: Ended) -> 
         path = context.settings.results / ended.result.run_id / "nightly.json"
         if path.exists():
             return codec.load(Night, path.read_text("utf-8"), where=str(path)).rows
-    mine = share(enrolled(context.settings.recipes), hosts, host)
+    mine = share(swept(context.settings.recipes), hosts, host)
     row = NightRow(work=Work.COLD, recipe="", host=host, verdict=Verdict.ERRORED, reason=f"not tested: {_why(ended)}")
     return [attrs.evolve(row, recipe=recipe) for recipe in mine]
 
@@ -120,7 +143,7 @@ def _alert_of_down(context: Context, ends: dict[str, Ended], stream: Stream) -> 
         with connected(settings, up[0]) as (state, host):
             session = Session(state, host, settings, new_run_id(), stream)
             for name, why in down.items():
-                mine = ", ".join(share(enrolled(settings.recipes), settings.night_group(name), name)) or "none"
+                mine = ", ".join(share(swept(settings.recipes), settings.night_group(name), name)) or "none"
                 alert = Alert(
                     app=f"host-{name}",
                     kind="host-down",

@@ -17,11 +17,12 @@ from ccci.model.stack import StackState
 from ccci.model.stackreader import read_stack
 
 
-def _answers(lines: list[str], count: int) -> list[Any]:
-    answers = [json.loads(line) for line in lines if line.strip()]
-    if len(answers) != count:
-        raise ValueError(f"{len(answers)} answers, {count} expected")
-    return answers
+def answers(lines: list[str], count: int) -> list[Any]:
+    """Return the Engine API's answers, one a line; ValueError if there is another number of them."""
+    found = [json.loads(line) for line in lines if line.strip()]
+    if len(found) != count:
+        raise ValueError(f"{len(found)} answers, {count} expected")
+    return found
 
 
 class Stack(HostFact[StackState]):
@@ -36,7 +37,7 @@ class Stack(HostFact[StackState]):
 
     @override
     def parse(self, lines: list[str]) -> StackState:
-        services, tasks = _answers(lines[1:], 2)
+        services, tasks = answers(lines[1:], 2)
         return read_stack(self.stack, services, tasks, float(lines[0]))
 
 
@@ -80,7 +81,7 @@ class StackLeftovers(HostFact[Leftovers]):
 
     @override
     def parse(self, lines: list[str]) -> Leftovers:
-        services, containers, networks, volumes, secrets, configs = _answers(lines, 6)
+        services, containers, networks, volumes, secrets, configs = answers(lines, 6)
 
         def mine(items: Any) -> tuple[str, ...]:
             return tuple(sorted(_named(item) for item in items or [] if self._is_mine(item)))
@@ -117,7 +118,7 @@ class Volumes(HostFact[dict[str, Volume]]):
 
     @override
     def parse(self, lines: list[str]) -> dict[str, Volume]:
-        [data] = _answers(lines, 1)
+        [data] = answers(lines, 1)
         found = [
             Volume(v["Name"], v["Driver"], v["Mountpoint"], v.get("Labels") or {}, v.get("Options") or {})
             for v in data["Volumes"] or []
@@ -135,7 +136,7 @@ class Secrets(HostFact[dict[str, dict[str, str]]]):
 
     @override
     def parse(self, lines: list[str]) -> dict[str, dict[str, str]]:
-        [data] = _answers(lines, 1)
+        [data] = answers(lines, 1)
         return {s["Spec"]["Name"]: s["Spec"].get("Labels") or {} for s in data}
 
 
@@ -198,7 +199,7 @@ class Networks(HostFact[tuple[str, ...]]):
 
     @override
     def parse(self, lines: list[str]) -> tuple[str, ...]:
-        [data] = _answers(lines, 1)
+        [data] = answers(lines, 1)
         return tuple(sorted(n["Name"] for n in data))
 
 

@@ -30,6 +30,22 @@ def enrolled(recipes_dir: Path) -> tuple[str, ...]:
     return tuple(name for name in _known(recipes_dir) if load_meta(recipes_dir / name).enrolled)
 
 
+def swept(recipes_dir: Path) -> tuple[str, ...]:
+    """List the recipes of a sweep: those that are enrolled, and those whose settings are wrong, so that it is said.
+
+    Args:
+        recipes_dir: the folder of enrolments; one that does not exist is empty.
+    """
+    return tuple(name for name in _known(recipes_dir) if _is_swept(recipes_dir / name))
+
+
+def _is_swept(folder: Path) -> bool:
+    try:
+        return load_meta(folder).enrolled
+    except UsageError:
+        return True
+
+
 def find_recipe(name: str, recipes_dir: Path) -> Recipe:
     """Find an enrolled recipe.
 
@@ -128,6 +144,11 @@ def refuse_providers_domain(recipe: Recipe, base: str, recipes_dir: Path) -> Non
                 f"the canonicals of {recipe.name} and {name} would be one stack: its name is cut at 45 characters",
                 hint="rename one of the recipes",
             )
+
+
+def all_names(recipes_dir: Path) -> tuple[str, ...]:
+    """List every recipe that has an enrolment, whether sweeps include it or not, sorted."""
+    return tuple(_known(recipes_dir))
 
 
 def _known(recipes_dir: Path) -> list[str]:

@@ -26,3 +26,17 @@ def images_present(names: Sequence[str]) -> Commands:
         host.noop("all images are there")
     for name in missing:
         yield command(docker.pull(name), timeout=1800)
+
+
+@operation()
+def images_removed(names: Sequence[str]) -> Commands:
+    """Remove an image by all its names, unless it is gone.
+
+    + names: its names with tags, or its id
+    """
+    missing = read(host, MissingImages, names=names)
+    there = [name for name in names if name not in missing]
+    if not there:
+        host.noop("no such image")
+        return
+    yield command(docker.image_rm(there), timeout=300)

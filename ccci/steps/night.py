@@ -17,7 +17,7 @@ from ccci.engine.steps import cleaned_up
 from ccci.errors import EXIT_LOCKED, CcciError, InfrastructureError, RecipeFailed, Stopped
 from ccci.model import codec
 from ccci.model.alert import Alert
-from ccci.model.enrolment import enrolled, providers_in
+from ccci.model.enrolment import providers_in, swept
 from ccci.model.night import Night, NightRow, Work, judge, share, table
 from ccci.model.run import Verdict
 from ccci.steps.nights import bury_dead_night, keep_night, night_app, nights_before
@@ -170,12 +170,12 @@ def night(run: HostRun) -> Iterator[Tonight]:
     """
     session, app = run.session, night_app(run.session)
     hosts = session.settings.night_group(session.host_settings.name)
-    recipes = enrolled(session.settings.recipes)
+    recipes = swept(session.settings.recipes)
     mine = share(recipes, hosts, session.host_settings.name)
     if not run.request.dry_run:
         session.lock(app)
     try:
-        before = nights_before(session)
+        before = list(nights_before(session))
         tonight = Tonight(run=run, hosts=hosts, enrolled=recipes, mine=mine, before=before)
         if tonight.dry:
             yield tonight

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ccci import paths
@@ -27,17 +28,15 @@ def night_app(session: Session) -> App:
     return App("", f"nights.{session.host_settings.base_domain}", paths.NIGHTS)
 
 
-def nights_before(session: Session) -> list[Night]:
+def nights_before(session: Session) -> Iterator[Night]:
     """Read the results of the nights that are kept, newest first; one that cannot be read is said and passed over."""
-    found = []
     there = session.read(Folder, path=paths.NIGHTS)
     for name in newest_nights(there)[0]:
         text = session.read(File, path=paths.NIGHTS / name)
         try:
-            found += [codec.load(Night, text, where=str(paths.NIGHTS / name))] if text else []
+            yield codec.load(Night, text or "", where=str(paths.NIGHTS / name))
         except StateUnreadable as error:
             session.say(error.what, keep=True)
-    return found
 
 
 def keep_night(session: Session, night: Night) -> None:
@@ -116,9 +115,8 @@ def _bury_unless_alive(session: Session) -> None:
 
 def _last(session: Session) -> str:
     """Return when the last night ended, or since when one has been waited for."""
-    nights = nights_before(session)
-    if nights:
-        return nights[0].finished
+    for night in nights_before(session):
+        return night.finished
     since = (session.read(File, path=_SINCE) or "").strip()
     if not since:
         since = utc_now()

@@ -34,7 +34,7 @@ from ccci.model.deployment import Deployment, Place, app_env, plan  # noqa: E402
 from ccci.model.recipe import Health  # noqa: E402
 from ccci.model.run import Release  # noqa: E402
 from ccci.operations.host import authorised, key_made, switched, unauthorised, unpacked  # noqa: E402
-from ccci.operations.image import images_present  # noqa: E402
+from ccci.operations.image import images_present, images_removed  # noqa: E402
 from ccci.operations.recipe import cloned, no_worktrees, worktree  # noqa: E402
 from ccci.operations.record import file_written, removed, secrets_present, secrets_removed  # noqa: E402
 from ccci.operations.stack import deploy, health_gate, undeploy  # noqa: E402
@@ -161,6 +161,7 @@ def main() -> None:
             for part in (tries.files, tries.stack, tries.secrets, tries.volumes, tries.programs):
                 part()
             tries.twice(images_present, [sys.argv[2]])
+            tries.twice(images_removed, [sys.argv[2]])
         finally:
             tries.clean()
     sys.stdout.write(f"idempotent: {json.dumps(idempotent())}\n")

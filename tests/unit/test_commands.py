@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ccci.commands import docker, files, git
+from ccci.commands.host import watch_free
 from ccci.commands.lock import Fence, fenced
 from ccci.commands.shell import all_of, argv, command, pipe, quote
 from ccci.facts.git import Tree
@@ -194,6 +196,19 @@ def test_a_files_name_cannot_forge_another_files_content(repo: Path) -> None:
     except ValueError:
         return  # refused is right, too
     assert files == {evil: b"evil", "b": b"harmless", "compose.yml": b"services: {}\n"}
+
+
+def test_the_disk_is_watched_until_the_input_ends(tmp_path: Path) -> None:
+    """The least free bytes are printed, and the watch ends with its input, with all that it started."""
+    words = ["/bin/sh", "-c", quote(watch_free(str(tmp_path)))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdin
+        first = int(process.stdout.readline())
+        assert abs(first - shutil.disk_usage(tmp_path).free) < 10**10
+        process.stdin.close()
+        process.stdout.read()
+        assert process.wait(timeout=10) is not None
 
 
 def test_dockers_filters_are_one_word() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from ccci.commands.lock import BUSY, FENCED_EXIT, LOCKED, Fence, fenced, hold, look
+from ccci.commands.lock import BUSY, FENCED_EXIT, LOCKED, Fence, fenced, hold, live_owners, look
 from ccci.commands.shell import quote
 
 Process = subprocess.Popen[str]
@@ -191,3 +191,18 @@ def test_looking_does_not_take(take: Callable[..., Process], tmp_path: Path) -> 
     word, seconds = now[0].split()
     assert (word, int(seconds) <= 60) == ("free", True)
     assert line(take("run-2")) == LOCKED
+
+
+def test_runs_that_hold_a_lock_are_known(take: Callable[..., Process], tmp_path: Path) -> None:
+    """A run counts as live as long as it holds a lock anywhere, and no longer."""
+    words = ["/bin/sh", "-c", quote(live_owners(PurePosixPath(tmp_path)))]
+
+    def live() -> list[str]:
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=10).stdout.split()
+
+    assert live() == []
+    holder = take("run-1")
+    assert line(holder) == LOCKED
+    assert live() == ["run-1"]
+    end(holder)
+    assert live() == []

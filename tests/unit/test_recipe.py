@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccci.errors import RecipeMetaError, UsageError
-from ccci.model.enrolment import enrolled, find_recipe, hooks_in
+from ccci.model.enrolment import enrolled, find_recipe, hooks_in, swept
 from ccci.model.recipe import STAGES, Health, RecipeMeta, load_meta
 
 if TYPE_CHECKING:
@@ -176,3 +176,11 @@ def test_a_hook_of_no_stage_is_refused(tmp_path: Path, text: str, says: str) -> 
     path.write_text(text)
     with pytest.raises(RecipeMetaError, match=says):
         hooks_in(path)
+
+
+def test_a_night_has_a_row_for_a_broken_recipe(tmp_path: Path) -> None:
+    """A night goes on with the others: one whose settings are wrong is among its recipes, and its own run is red."""
+    enrol(tmp_path, "gitea", "enrolled = 3")
+    enrol(tmp_path, "n8n")
+    enrol(tmp_path, "wiki", "enrolled = false")
+    assert swept(tmp_path) == ("gitea", "n8n")

@@ -9,6 +9,7 @@ import pytest
 import tomli
 
 from ccci import settings
+from ccci.engine.connect import inventory_groups
 from ccci.errors import SettingsError
 from ccci.model.bridge import BridgeOptions
 from ccci.model.optiontable import options
@@ -146,6 +147,11 @@ def test_hosts_of_a_group_share_the_night(elsewhere: Path) -> None:
     found = load(environ={})
     assert [found.night_group(name) for name in "abce"] == [("a", "b"), ("a", "b"), ("c", "d"), ("e",)]
     assert load(environ={"CCCI_NIGHT_HOSTS": "e,z"}).night_group("e") == ("e", "z")
+    groups = inventory_groups(found)
+    assert {group: [name for name, _ in hosts] for group, hosts in groups.items()} == {
+        "x": ["@ccci/a", "@ccci/b"],
+        "y": ["@ccci/c", "@ccci/d"],
+    }
 
 
 def test_one_host_is_the_default(elsewhere: Path) -> None:
