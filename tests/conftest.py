@@ -48,12 +48,17 @@ ONE_WORKER = (
     "test_forge.py",
 )
 
+# Those of providers share one lab of theirs, so they go to one worker all together.
+WARM = ("test_alerts.py", "test_keycloak.py", "test_realms.py", "test_services.py", "test_traefik.py")
+
 
 class OneWorkerFiles(LoadScopeScheduling):
     """Tests go to any worker, but those of the files above to one: groups of xdist fail with pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.split("::", 1)[0]
+        if path.endswith(WARM):
+            return "warm"
         return path if path.endswith(ONE_WORKER) else nodeid
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from ccci.paths import controller_home
 from tests.conftest import BORROWED_VARIABLE, HOME_VARIABLE
+from tests.support.crash import bring_up
 from tests.support.host import LabHost
 from tests.support.recipe import LabRecipe
 from tests.support.running import Running, clean_environment, python_program
@@ -50,6 +51,20 @@ def _up(host: LabHost) -> None:
         )
         assert done.code == 0, done.all
         mark.write("yes")
+
+
+@pytest.fixture(scope="session")
+def warm_lab(tmp_path_factory: pytest.TempPathFactory, lab: LabHost) -> Iterator[LabHost]:
+    """A lab for the tests of providers, whose outages all others would feel: one for them all, on one worker."""
+    if BORROWED_VARIABLE in os.environ:
+        yield lab
+        return
+    host = LabHost(f"w-{lab.name}", lab.home, tmp_path_factory.mktemp("warm"))
+    bring_up(host, recipes="custom-html,traefik,keycloak,private-html")
+    yield host
+    host.close()
+    down = python_program("ccci", "lab", "down", "--name", host.name)
+    Running(down, clean_environment({"CCCI_HOME": str(host.home)}), host.folder, None).finish()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,12 @@ from ccci.clients.keycloak import KeycloakAdmin
 from ccci.errors import InfrastructureError, ProviderDown, UsageError
 from ccci.model.realm import RealmSpec, new_spec, realm_for
 from ccci.testing.sso import LoginRefused, SsoError, TokenRefused
-from tests.conftest import BORROWED_VARIABLE
-from tests.support.crash import bring_up
-from tests.support.host import LabHost
 from tests.support.keycloak import LiveKeycloak, https_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.host import LabHost
 
 ROOT = Path(__file__).parents[2]
 CALLBACK = "https://cust-aaa111.ci.lab.test/callback"
@@ -31,16 +29,15 @@ PATIENCE = 120.0  # seconds: a Keycloak that was stopped starts in a fifth of th
 
 
 @pytest.fixture(scope="module")
-def keycloak(tmp_path_factory: pytest.TempPathFactory, lab: LabHost) -> Iterator[LiveKeycloak]:
-    """A live Keycloak on a lab of these tests' own."""
-    host = lab
-    if BORROWED_VARIABLE not in os.environ:
-        host = LabHost(f"r-{lab.name}", lab.home, tmp_path_factory.mktemp("realms"))
-        bring_up(host, recipes="keycloak")
-    done = host.start("ccci", "play", "reconcile_keycloak", env={"CCCI_RECIPES": str(ROOT / "recipes")}).finish()
+def keycloak(warm_lab: LabHost) -> LiveKeycloak:
+    """A live Keycloak."""
+    done = warm_lab.start("ccci", "play", "reconcile_keycloak", env={"CCCI_RECIPES": str(ROOT / "recipes")}).finish()
     assert done.code == 0, done.all
-    yield LiveKeycloak(host, https_port(host))
-    host.close()
+    made = LiveKeycloak(warm_lab, https_port(warm_lab))
+    for name in made.admin().realms():
+        if name != "master":
+            made.admin().delete(name)
+    return made
 
 
 @pytest.fixture

@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from tests.support.running import Done, Running
 
 Edit = Callable[[Tree], None]
+PATIENCE = 600.0  # seconds for one play: a Keycloak starts in a fifth of a minute, but not on every machine
 ALERTS = "/var/lib/ci-warm/alerts"
 _RELEASE = """
 set -e; tree=$(mktemp -d); git clone -q -n {origin} "$tree"; cd "$tree"
 git checkout -q --detach 'refs/tags/{base}^{{}}'; git rm -q -r . ; tar -x -f - -C "$tree"; git add -A
 {git} commit -q --allow-empty -m '{version}'; {git} tag -a -m '{version}' '{version}'
 git push -q {origin} 'refs/tags/{version}'; cd /; rm -rf "$tree"
+"""
+
+
+_TAKE_DOWN = "docker stack rm {stack} >/dev/null; while docker ps -aq -f name={stack}_ | grep -q .; do sleep 0.2; done"
+_FORGET = """
+for kind in volume secret; do docker $kind ls --format '{{{{.Name}}}}' | grep '^{stack}_' | xargs -r docker $kind rm
+done; rm -rf {home} {env}
+"""
+# What a volume holds, told without ccci: every name with its kind, mode, owner, size and time, and every file's sum.
+_LIST = r"""
+find . ! -type d -printf '%P %y %m %U %G %s %T@ %l\n' | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum
 """
 
 
@@ -55,6 +67,11 @@ class Provider:
         return f"/var/lib/ci-warm/{self.name}"
 
     @property
+    def env_file(self) -> str:
+        """Its env file, where abra looks for it."""
+        return f"/root/.abra/servers/default/{self.domain}.env"
+
+    @property
     def origin(self) -> str:
         """Its repository."""
         return f"/srv/git/{self.name}.git"
@@ -72,6 +89,34 @@ class Provider:
         clone = f"/root/.abra/recipes/{self.name}"
         self.host.sh(f"git -C {self.origin} tag -d '{version}'; git -C {clone} tag -d '{version}' 2>/dev/null || true")
 
+    def hide(self, version: str) -> None:
+        """Let a release not have come out yet; its commit is the light tag `newer`."""
+        tag = f"git -C {self.origin} rev-parse -q --verify 'refs/tags/{version}'"
+        self.host.sh(f"! {tag} || git -C {self.origin} tag -f newer '{version}^{{}}'")
+        self.withdraw(version)
+
+    def show(self, version: str) -> None:
+        """Release what was hidden, as it was."""
+        self.host.sh(f"cd {self.origin} && {GIT} tag -f -a -m '{version}' '{version}' newer")
+
+    def forget(self) -> None:
+        """Remove the provider with its data and all that is known of it, as if it had never been."""
+        self.take_down()
+        self.host.sh(_FORGET.format(stack=self.stack, home=self.home, env=self.env_file))
+
+    def take_down(self) -> None:
+        """Remove its stack, as a person would."""
+        self.host.sh(_TAKE_DOWN.format(stack=self.stack))
+
+    def differences(self) -> str:
+        """Return how the volumes differ from the archives of the snapshot, told by other means than ccci's."""
+        text = "set -e; cd $(mktemp -d)\n"
+        for key, record in json.loads(self.snapshot())["volumes"].items():
+            at = f"$(docker volume inspect -f '{{{{.Mountpoint}}}}' {record['volume']})"
+            text += f"mkdir {key}; zstd -dc {self.home}/snapshot/{key}.tar.zst | tar -xp --numeric-owner -C {key}\n"
+            text += f"(cd {key}; {_LIST}) >{key}.old; (cd {at}; {_LIST}) >{key}.new; diff {key}.old {key}.new || true\n"
+        return self.host.sh(text)
+
     def start(self, *words: str, env: dict[str, str] | None = None) -> Running:
         """Start `ccci` with these words on this host."""
         result = self.host.folder / f"{uuid.uuid4().hex}.json"
@@ -81,7 +126,7 @@ class Provider:
 
     def reconcile(self, *words: str, env: dict[str, str] | None = None) -> Done:
         """Play the provider's reconcile to its end."""
-        return self.start("play", f"reconcile_{self.name}", *words, env=env).finish()
+        return self.start("play", f"reconcile_{self.name}", *words, env=env).finish(PATIENCE)
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return the alerts about it, oldest first."""
@@ -90,7 +135,7 @@ class Provider:
 
     def forget_alerts(self) -> None:
         """Remove all alerts."""
-        self.host.sh(f"rm -f {ALERTS}/*.json")
+        self.host.sh(f"rm -rf {ALERTS}")
 
     def last_good(self) -> dict[str, Any]:
         """Return last_good.json."""
@@ -116,7 +161,7 @@ class Provider:
         assert self.label() == version
         assert self.last_good()["version"] == version
         assert self.host.sh(f"test -e {self.home}/journal.json || echo none") == "none"
-        assert f":{version}" in self.host.sh(f"grep TYPE /root/.abra/servers/default/{self.domain}.env")
+        assert f":{version}" in self.host.sh(f"grep TYPE {self.env_file}")
         assert self.host.sh("ls /var/lib/ci-warm/scratch 2>/dev/null | wc -l") == "0"
 
 
@@ -129,7 +174,7 @@ class Keycloak:
     def _curl(self, path: str, *words: str, stdin: str = "") -> str:
         url = f"https://{self.provider.domain}{path}"
         return self.provider.host.ssh(
-            f"curl -sS --fail-with-body --max-time 30 {' '.join(words)} '{url}'", stdin.encode()
+            f"curl -sS --fail-with-body --max-time 100 {' '.join(words)} '{url}'", stdin.encode()
         ).decode()
 
     def token(self, realm: str, client: str, username: str, password: str) -> dict[str, Any]:
