@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 RECIPE ?= custom-html
 BIN := .venv/bin
 
-.PHONY: help bootstrap demo test chaos lint format bench lock clean
+.PHONY: help bootstrap demo test chaos mutate lint format bench lock clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: ## run all tests; those that need one bring up a lab of their own
 
 chaos: ## break runs at every other point that a test knows: what takes too long for each change
 	@CCCI_TEST_TIER=chaos scripts/test $(PYTEST_ARGS)
+
+mutate: bootstrap ## break each guard on purpose, see that a fast test notices, write docs/reliability.md
+	@$(BIN)/python -m tests.mutation.run
 
 lint: bootstrap ## ruff, mypy, shellcheck
 	@$(BIN)/ruff check --quiet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import zlib
 from pathlib import PurePosixPath
 
 import attrs
@@ -78,7 +79,10 @@ class Tree(HostFact[dict[str, bytes]]):
         listing, objects = (base64.b64decode(line, validate=True) for line in lines)
         if len(listing) >= git.LISTING_LIMIT:
             raise ValueError(f"the listing of the recipe's files is more than {git.LISTING_LIMIT} bytes")
-        stream = io.BytesIO(gzip.decompress(objects))
+        try:
+            stream = io.BytesIO(gzip.decompress(objects))
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError("what git printed was cut short") from error
         files: dict[str, bytes] = {}
         for entry in listing.split(b"\0")[:-1]:
             about, _, name = entry.partition(b"\t")
