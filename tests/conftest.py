@@ -46,6 +46,7 @@ ONE_WORKER = (
     "test_traefik.py",
     "test_alerts.py",
     "test_forge.py",
+    "test_drone_build.py",
 )
 
 # Those of providers share one lab of theirs, so they go to one worker all together.

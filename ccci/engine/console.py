@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from datetime import datetime, timezone
@@ -74,9 +75,12 @@ class _Plain:
             if isinstance(event, RunEnded)
             else [line_of(event, verbose=self.verbose)]
         )
-        for line in filter(None, lines):
-            sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        try:
+            for line in filter(None, lines):
+                sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:  # nobody reads any more, as after a cancelled build: the clean-ups must go on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Live:

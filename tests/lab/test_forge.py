@@ -1,4 +1,4 @@
-"""The forge client on a real Gitea, with a token of the least scopes: comments, statuses, pull requests, members."""
+"""The forge client on a real Gitea with a token of the least scopes, and on the strict forge of the bridge's tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import requests
 from ccci.clients import forge as forge_module
 from ccci.clients.forge import Forge
 from ccci.errors import ServiceDown, ServiceRefused
-from tests.support.forges import BOT, MEMBER, ORGANISATION, STRANGER, RealForge, Subject
+from tests.support.forges import BOT, MEMBER, ORGANISATION, STRANGER, RealForge, StrictForge, Subject
 from tests.support.gitea import SCOPES, Gitea, free_port
 
 pytestmark = pytest.mark.timeout(3600)  # the first time on a machine, Gitea is built
@@ -36,10 +36,16 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealForge]:
         gitea.stop()
 
 
-@pytest.fixture
-def subject(real: RealForge) -> Subject:
-    """The forge that the contract is tested on."""
-    return real
+@pytest.fixture(params=["gitea", "strict"])
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """The forges that the contract is tested on: the real one, and the strict one of the bridge's tests."""
+    if request.param == "gitea":
+        yield request.getfixturevalue("real")
+        return
+    strict = StrictForge()
+    yield strict
+    strict.forge.server.close()
+    assert strict.forge.server.faults == []
 
 
 def client(subject: Subject, token: str = "") -> Forge:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from tests.support import fakeforge
 from tests.support.gitea import SCOPES, Gitea
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ class Subject(Protocol):
     """A forge with a pull request on a repository of an organisation."""
 
     token: str
-    repo: str
     number: int
     sha: str
     branch: str
@@ -31,6 +32,10 @@ class Subject(Protocol):
     @property
     def url(self) -> str:
         """Where it is."""
+
+    @property
+    def repo(self) -> str:
+        """The repository, as `owner/name`."""
 
     def write(self, text: str, user: str) -> int:
         """Let a user write a comment on the pull request."""
@@ -46,9 +51,6 @@ class Subject(Protocol):
 
     def status(self, context: str) -> dict[str, Any]:
         """Return the newest status of the head in a context."""
-
-    def close_pull(self) -> None:
-        """Close the pull request."""
 
 
 @attrs.define
@@ -108,6 +110,53 @@ class RealForge:
     def close_pull(self) -> None:
         """Close the pull request."""
         self.gitea.ask("PATCH", f"/repos/{self.repo}/pulls/{self.number}", {"state": "closed"})
+
+
+@attrs.define
+class StrictForge:
+    """The strict forge of the bridge's tests, which refuses every request that is not to the letter."""
+
+    forge: fakeforge.FakeForge = attrs.field(factory=fakeforge.FakeForge)
+    token: str = fakeforge.TOKEN
+    number: int = 1
+    sha: str = "b" * 40
+    branch: str = "mend"
+    title: str = TITLE
+
+    def __attrs_post_init__(self) -> None:
+        """Open the pull request."""
+        self.forge.pulls[self.number] = fakeforge.Pull(self.number, self.sha, self.branch, self.title)
+
+    @property
+    def repo(self) -> str:
+        """The repository."""
+        return self.forge.repo
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self.forge.server.url
+
+    def write(self, text: str, user: str) -> int:
+        """Let a user write a comment on the pull request."""
+        return self.forge.write(self.number, user, text).id
+
+    def edit(self, comment: int, text: str) -> None:
+        """Let an administrator edit a comment."""
+        self.forge.comments[comment].body, self.forge.comments[comment].updated = text, time.time()
+
+    def delete(self, comment: int) -> None:
+        """Let an administrator delete a comment."""
+        del self.forge.comments[comment]
+
+    def texts(self) -> dict[int, str]:
+        """Return the comments on the pull request, by id."""
+        return {number: comment.body for number, comment in self.forge.comments.items()}
+
+    def status(self, context: str) -> dict[str, Any]:
+        """Return the newest status of the head in a context."""
+        found = [each for each in self.forge.statuses if (each["context"], each["sha"]) == (context, self.sha)]
+        return {**found[-1], "status": found[-1]["state"]}
 
 
 def _git(folder: Path, *words: str) -> str:
