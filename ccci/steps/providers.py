@@ -83,15 +83,30 @@ def _take(session: Session, lease: App, provider: App) -> None:
     deadline = time.monotonic() + session.settings.provider_wait
     while True:
         session.lock(lease)
-        holder = session.read(Lock, home=provider.home).holder
-        if holder is None:
+        if session.read(Lock, home=provider.home).holder is None:
             write_journal(session, lease, forked=False)
             return
         session.unlock(lease)
-        session.waiting(f"{provider.domain} is being reconciled: {holder}")
+        _wait_for_reconcile(session, lease, provider, deadline)
+
+
+def _wait_for_reconcile(session: Session, lease: App, provider: App, deadline: float) -> None:
+    """Wait until no reconcile is at work, and until the host has noticed that the lease was given back.
+
+    Raises:
+        Locked: that does not come before the deadline.
+    """
+    said = ""
+    while True:
+        holder = session.read(Lock, home=provider.home).holder
+        if holder is None and session.read(Lock, home=lease.home).holder is None:
+            return
+        if holder is not None and holder != said:
+            said = holder
+            session.waiting(f"{provider.domain} is being reconciled: {holder}")
         if time.monotonic() > deadline:
             raise Locked(
-                f"{provider.domain} is being reconciled by {holder}, and that does not end",
+                f"{provider.domain} is being reconciled by {said or 'another run'}, and that does not end",
                 hint="look at that run; `provider_wait` in the settings says how long others wait for it",
             )
         gevent.sleep(POLL)
