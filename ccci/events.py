@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, TypeVar
 
 import attrs
 
+from ccci.model.redact import without
 from ccci.model.run import RunResult, StageResult, StepResult
 
 
@@ -62,6 +63,7 @@ class RunEnded:
     result: RunResult
 
 
+T = TypeVar("T")
 Event: TypeAlias = "StepStarted | StepEnded | Waiting | Note | Output | StageEnded | RunEnded"
 Sink = Callable[[float, Event], None]
 
@@ -71,13 +73,22 @@ class Stream:
 
     def __init__(self) -> None:
         self._sinks: list[Sink] = []
+        self._secrets: set[str] = set()
 
     def attach(self, sink: Sink) -> None:
         """Send all later events to `sink`, too."""
         self._sinks.append(sink)
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Let no sink see these values from now on, whatever a log or an error quotes."""
+        self._secrets.update(secrets)
+
+    def cleaned(self, value: T) -> T:
+        """Return a value of texts without what is hidden."""
+        return without(value, self._secrets)
+
     def send(self, event: Event) -> None:
-        """Hand `event` to every sink."""
-        now = time.time()
+        """Hand `event` to every sink, without what is hidden."""
+        now, event = time.time(), self.cleaned(event)
         for sink in self._sinks:
             sink(now, event)

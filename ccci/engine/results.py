@@ -51,7 +51,7 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
     """Put the result together."""
     run, error, request = outcome.run, outcome.error, context.request
     hint = (error.hint or (_HINT_STOPPED if isinstance(error, Stopped) else "")) if error else ""
-    return RunResult(
+    result = RunResult(
         schema=RunResult.SCHEMA,
         run_id=session.run_id,
         playbook=made.name,
@@ -80,6 +80,7 @@ def make_result(session: Session, context: Context, made: Playbook, outcome: Out
         disk=session.disk,
         pull_request=request.pull_request,
     )
+    return session.stream.cleaned(result)
 
 
 def store(session: Session, context: Context, result: RunResult) -> None:

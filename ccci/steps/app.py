@@ -24,6 +24,7 @@ from ccci.model.enrolment import find_recipe
 from ccci.model.envfile import SecretSpec
 from ccci.model.exceptions import Exceptions
 from ccci.model.recipe import Health
+from ccci.model.redact import named_secret
 from ccci.model.run import Release
 from ccci.operations.recipe import worktree
 from ccci.operations.record import secrets_present
@@ -143,6 +144,7 @@ def plan_release(run: Run, app: App, release: Release, env: Mapping[str, str]) -
     Raises:
         ComposeError: the recipe cannot be deployed as it is.
     """
+    run.session.stream.hide(named_secret(env))
     engine = run.session.read(DockerEngine)
     forks = run.session.forks.get(app.domain, {})
     overlay = run.overlay.get(app.domain, {})
@@ -192,6 +194,7 @@ def _make_secrets(session: Session, deployment: Deployment, given: Mapping[str, 
             hint=f"on the host: docker secret create {wanted[0]} -",
         )
     values = {name: given.get(name) or make_secret(spec) for name, spec in missing.items()}
+    session.stream.hide(values.values())
     labels = {APP_LABEL: deployment.app.domain, RUN_LABEL: session.run_id}
     session.perform(secrets_present, values, labels=labels, fence=session.fence(deployment.app))
 

@@ -141,11 +141,13 @@ def _credentials(session: Session, where: App) -> tuple[str, str]:
     code, output = session.ask(command(words, timeout=20))
     if code or not output.stdout.strip():
         raise ProviderDown(f"the administrator's password of {where.domain} cannot be read in its container")
+    session.stream.hide([output.stdout.strip()])
     return username or "admin", output.stdout.strip()
 
 
 def _tell(run: Run, app: App, spec: RealmSpec, where: App) -> None:
     """Lay the realm over the app's env file and secrets, for this run only."""
+    run.session.stream.hide([spec.client_secret, spec.password])
     sso = run.recipe.meta.sso
     words = {"issuer": spec.issuer, "realm": spec.name, "client_id": spec.client_id, "provider_url": where.url}
     overlay = {key: _filled(value, words) for key, value in sso.env.items()}
