@@ -45,6 +45,7 @@ ONE_WORKER = (
     "test_realms.py",
     "test_traefik.py",
     "test_alerts.py",
+    "test_nightly.py",
     "test_forge.py",
     "test_drone_build.py",
 )
