@@ -14,14 +14,14 @@ from pathlib import Path  # noqa: E402
 import attrs  # noqa: E402
 import click  # noqa: E402
 
-from bench import gate, latency, quick, volumes  # noqa: E402
+from bench import bridge, gate, latency, quick, volumes  # noqa: E402
 from bench.figures import Section, markdown, replaced, terminal  # noqa: E402
 from bench.target import Target, lab, machine  # noqa: E402
 from ccci.cli.main import say_error  # noqa: E402
 from ccci.errors import CcciError  # noqa: E402
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PARTS = ("operation", "quick", "archives", "forks", "gate", "lab")
+PARTS = ("operation", "quick", "archives", "forks", "gate", "lab", "bridge")
 
 
 @attrs.frozen
@@ -34,11 +34,12 @@ class Runs:
     forks: int = 5
     gate: int = 20
     lab: int = 5
+    bridge: int = 3
     archived: tuple[int, ...] = (100, 1000)  # MB
     forked: tuple[int, ...] = (1, 100, 1000)  # MB
 
 
-FEW = Runs(operation=30, quick=1, archives=2, forks=2, gate=5, lab=1, archived=(100,), forked=(1, 100))
+FEW = Runs(operation=30, quick=1, archives=2, forks=2, gate=5, lab=1, bridge=1, archived=(100,), forked=(1, 100))
 
 
 def measure(target: Target, runs: Runs, parts: frozenset[str]) -> list[Section]:
@@ -51,6 +52,7 @@ def measure(target: Target, runs: Runs, parts: frozenset[str]) -> list[Section]:
         "forks": lambda: volumes.forks(target, runs.forked, runs.forks),
         "gate": lambda: gate.measure(target, runs.gate),
         "lab": lambda: gate.lab_up(runs.lab),
+        "bridge": lambda: bridge.measure(runs.bridge),
     }
     sections = []
     try:

@@ -1,4 +1,4 @@
-"""The threads that move triggers on: one asks the forge and announces, one starts builds and watches them.
+"""The threads that move triggers on: one asks the forge and announces, one starts builds, one watches them.
 
 A trigger is in one thread's hands at a time, for each thread has its own states. A service that is away
 stops the thread's work until it is asked again; what waits stays in the queue.
@@ -72,10 +72,10 @@ class Worker(Loop):
 
 
 def workers(flow: Flow, health: Health) -> list[Worker]:
-    """Return the two threads, not yet started."""
-    front = {State.RECEIVED: flow.accept, State.ACCEPTED: flow.announce}
-    back = {State.ANNOUNCED: flow.start, State.RUNNING: flow.watch}
+    """Return the threads, not yet started."""
+    front: dict[State, Step] = {State.RECEIVED: flow.accept, State.ACCEPTED: flow.announce}
     return [
         Worker("front", flow.queue, front, lambda: health.wait(FORGE)),
-        Worker("back", flow.queue, back, lambda: max(health.wait(FORGE), health.wait(DRONE))),
+        Worker("start", flow.queue, {State.ANNOUNCED: flow.start}, lambda: health.wait(DRONE)),
+        Worker("watch", flow.queue, {State.RUNNING: flow.watch}, lambda: max(health.wait(FORGE), health.wait(DRONE))),
     ]

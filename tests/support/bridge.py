@@ -84,12 +84,17 @@ report_url = "https://ci.example.org/runs/{{run_id}}/"
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *words: str) -> None:
-        """Start it, by the words of the command line or straight as its own module, and wait until it answers."""
+    def spawn(self, *words: str) -> Running:
+        """Start it, by the words of the command line or straight as its own module."""
         env = clean_environment(
             {"CCCI_SETTINGS": str(self.folder / "ccci.toml"), "CCCI_HOME": str(self.folder / "home")}
         )
-        started = self.process = Running(python_program(*(words or ("ccci.bridge",))), env, self.folder, None)
+        self.process = Running(python_program(*(words or ("ccci.bridge",))), env, self.folder, None)
+        return self.process
+
+    def start(self, *words: str) -> None:
+        """Start it, and wait until it answers."""
+        started = self.spawn(*words)
 
         def is_there() -> bool:
             assert started.process.poll() is None, started.finish().all

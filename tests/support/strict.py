@@ -42,6 +42,12 @@ class Route:
     open: bool = False
 
 
+class _Quiet(ThreadingHTTPServer):
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that were killed; what is wrong with a request is a fault."""
+
+
 class StrictServer:
     """A server on loopback.
 
@@ -76,7 +82,7 @@ class StrictServer:
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
         self._thread.start()
