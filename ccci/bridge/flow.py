@@ -132,8 +132,8 @@ class Flow:
         self.queue.keep(trigger, due=time.time() + LOOK, tries=0, **changes)
 
     def _conclude(self, trigger: Trigger, ended: render.Ended) -> None:
+        self._status(trigger, ended)  # before the comment: who has read that may merge at once
         self._edit(trigger, render.verdict(self._asked(trigger), ended, self.known))
-        self._status(trigger, ended)
         self.queue.move(trigger, State.DONE, reason=ended.verdict.value)
         LOG.info("%s: %s", _name(trigger), ended.verdict.value)
         self.ended(ended.verdict.value)

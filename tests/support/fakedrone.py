@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,8 @@ class FakeDrone:
         results: the results folder, into which its runner writes.
         builds: all builds, oldest first.
         held: while true, builds stay as they are.
-        outcome: what a build's result and status become.
+        status, changes: what a build's status and result become. silent: it leaves no result.
+        runner: does the work of a build in a thread and returns its exit code; else builds only seem to work.
     """
 
     results: Path
@@ -92,6 +95,7 @@ class FakeDrone:
     status: str = "success"
     changes: dict[str, Any] = attrs.field(factory=dict)
     silent: bool = False
+    runner: Callable[[Made], int] | None = None
     server: StrictServer = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -120,7 +124,13 @@ class FakeDrone:
         if params.keys() - _PARAMS or not _PARAMS - {"CCCI_QUICK"} <= params.keys():
             raise Wrong(f"parameters {params}")
         self.builds.append(Made(len(self.builds) + 1, params))
+        if self.runner:
+            threading.Thread(target=self._work, args=(self.builds[-1], self.runner), daemon=True).start()
         return 200, self._shown(self.builds[-1])
+
+    def _work(self, build: Made, runner: Callable[[Made], int]) -> None:
+        build.status = "running"
+        build.status = "failure" if runner(build) else "success"
 
     def _list(self, asked: Asked) -> tuple[int, Any]:
         self._check(asked)
@@ -133,7 +143,7 @@ class FakeDrone:
         if not 0 < number <= len(self.builds):
             return 404, {"message": "no such build"}
         build = self.builds[number - 1]
-        if not self.held:
+        if not self.held and not self.runner:
             self._go_on(build)
         return 200, self._shown(build)
 
