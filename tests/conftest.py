@@ -12,6 +12,7 @@ import signal  # noqa: E402
 import subprocess  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 from types import FrameType  # noqa: E402
 
@@ -29,6 +30,7 @@ sys.path.append(str(Path(__file__).parent.parent))  # for tests.support; last, s
 
 HOME_VARIABLE = "CCCI_TEST_HOME"  # what the session's own CCCI_HOME is, for the workers
 BORROWED_VARIABLE = "CCCI_TEST_LAB"  # the name of a running lab to use and to leave alone, for development
+FIGURE = "figure"  # the property of a test's report that the end of the session repeats
 LAB_TESTS = Path(__file__).parent / "lab"
 
 
@@ -48,6 +50,7 @@ ONE_WORKER = (
     "test_nightly.py",
     "test_forge.py",
     "test_drone_build.py",
+    "test_crash_matrix.py",
 )
 
 # Those of providers share one lab of theirs, so they go to one worker all together.
@@ -90,6 +93,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LAB_TESTS in item.path.parents:
             item.add_marker("lab")
+
+
+@pytest.fixture
+def told(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """A way to say a figure that the session repeats at its end, red or green."""
+    return lambda line: record_property(FIGURE, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat the figures of all tests."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []) if r.when == "call"]
+    lines = sorted(str(value) for report in reports for name, value in report.user_properties if name == FIGURE)
+    if lines:
+        terminalreporter.section("figures")
+    for line in lines:
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(trylast=True)

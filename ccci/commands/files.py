@@ -17,13 +17,15 @@ def write(path: PurePosixPath, size: int, *, mode: str = "0644") -> str:
         mode: the file's mode.
     """
     new = f"{path}.ccci-new"
-    return all_of(
+    whole = all_of(
         argv("mkdir", "-p", path.parent),
         f"{quote(argv('install', '-m', mode, '/dev/stdin', new))}",
         f'[ "$(stat -c %s {quote([new])})" = {int(size)} ]',
         argv("sync", "-d", new),
         argv("mv", "-T", new, path),
     )
+    # what a full disk cut short must not stay: it is of no use to anybody, and may hold secrets
+    return f"{{ {whole}; }} || {{ {quote(argv('rm', '-f', new))}; false; }}"
 
 
 def remove(*paths: PurePosixPath) -> Argv:

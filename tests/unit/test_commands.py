@@ -113,6 +113,15 @@ def test_write_is_whole_and_has_its_mode_at_once(tmp_path: Path, mode: str) -> N
     assert [p.name for p in target.parent.iterdir()] == [target.name]
 
 
+def test_a_write_that_was_cut_short_leaves_nothing(tmp_path: Path) -> None:
+    """Less input than announced, as on a full disk: the old file stays, and no half one is left."""
+    target = tmp_path / "file"
+    target.write_text("old\n")
+    assert shell(files.write(PurePosixPath(target), 4), stdin=b"ab").returncode != 0
+    assert target.read_text() == "old\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
 def test_remove_takes_what_is_not_there(tmp_path: Path) -> None:
     """Removing is repeatable, and a name that looks like an option is a name."""
     odd = tmp_path / "-rf x"

@@ -20,7 +20,7 @@ from tests.support.host import LabHost
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(__file__).parent / "bin"
-SIZE = "256m"  # of its disk, which is in memory
+SIZE = "4g"  # of its disk, which is in memory as far as it is used; runs want some space
 NAME = "fake"
 _SSHD = """
 HostKey {folder}/keys/host_key
@@ -126,7 +126,7 @@ class FakeHost:
         self.lab.ssh(f"sh -s {words}", script.encode())
 
     def resize(self, size: str) -> None:
-        """Give the disk another size, such as `256m`, or `used`: then nothing more fits."""
+        """Give the disk another size, such as `4g`, or `used`: then nothing more fits."""
         used = "$(df -B1 --output=used . | tail -1)"
         self.on_disk(f'mount -o "remount,size={used if size == "used" else size}" .')
 
@@ -148,6 +148,11 @@ class FakeHost:
             yield
         finally:
             wrapper.unlink()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Leave every program as it is."""
+        yield
 
     def close(self) -> None:
         """End it for good."""

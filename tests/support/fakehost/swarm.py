@@ -47,7 +47,7 @@ class Swarm:
         self.state: dict[str, dict[str, Item]] = {kind: {} for kind in KINDS}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.seen: dict[str, float] = {}  # by task: when its state changed, by a clock that nobody sets
-        self._changed = False
+        self._changed = self._unsaved = False
         if STATE.exists():
             kept: dict[str, dict[str, Item]] = json.loads(STATE.read_text("utf-8"))
             self.state.update(kept)
@@ -56,8 +56,13 @@ class Swarm:
     def save(self) -> None:
         """Write everything down, whole."""
         new = STATE.with_suffix(".new")
-        new.write_text(json.dumps(self.state))
-        new.replace(STATE)
+        try:
+            new.write_text(json.dumps(self.state))
+            new.replace(STATE)
+        except OSError:  # the disk is full: it is in memory, and written down as soon as there is room
+            self._changed = self._unsaved = True
+        else:
+            self._unsaved = False
 
     def all(self, kind: str) -> list[Item]:
         """Return all of a kind."""
@@ -110,7 +115,7 @@ class Swarm:
                     self._service(service)
                 for task in self.all("tasks"):
                     self._task(task)
-                if self._changed:
+                if self._changed or self._unsaved:
                     self.save()
             time.sleep(TICK)
 
