@@ -105,7 +105,7 @@ class Settings(Upkeep):
     provider_wait: float = attrs.field(
         default=1800.0,
         metadata=about(
-            "seconds that runs wait for the reconcile of a provider, and it for them",
+            "seconds that runs wait for a provider's reconcile, it for them, and promotions for a canonical",
             seconds(0.1),
             "CCCI_PROVIDER_WAIT",
         ),

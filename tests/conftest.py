@@ -43,6 +43,7 @@ _ALIVE = gevent.spawn(gevent.sleep, 10**6)
 ONE_WORKER = (
     "test_host_faults.py",
     "test_crash_promotion.py",
+    "test_canonical_verbs.py",
     "test_keycloak.py",
     "test_realms.py",
     "test_traefik.py",

@@ -14,8 +14,8 @@ from ccci.engine.console import console_sink
 from ccci.engine.operator import operator_run, operator_session
 from ccci.engine.run import Run
 from ccci.events import Stream
-from ccci.model import codec
-from ccci.steps import operator
+from ccci.model import codec, names
+from ccci.steps import lifecycle, operator
 
 _host = click.option("--host", help="The host to work on, by its name in the settings.")
 _recipe = click.argument("recipe", shell_complete=complete_recipe)
@@ -24,7 +24,7 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 @click.group()
 def canonical() -> None:
-    """Look at the canonicals and their known-good; deploy, change and seed them by hand."""
+    """Look at the canonicals and their known-good; deploy, change, move and retire them by hand."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def list_(host: str | None) -> None:
     if not glances:
         click.echo("no canonical yet: a green `ccci play cold --recipe R` makes one")
         return
-    table = Table("recipe", "known-good", "commit", "status", "deployed", "lock", box=None)
+    table = Table("recipe", "known-good", "commit", "before it", "status", "deployed", "lock", box=None)
     for glance in glances:
         record = glance.record
         lock = "held" if glance.holder is not None else "free"
@@ -55,6 +55,7 @@ def list_(host: str | None) -> None:
             record.recipe,
             record.version,
             record.commit[:7],
+            record.previous.version if record.previous else "-",
             record.status.value,
             "yes" if glance.running else "no",
             lock,
@@ -132,3 +133,49 @@ def restore(recipe: str, host: str | None, yes: bool) -> None:
     with _run("restore", recipe, host) as run:
         operator.restore(run)
     click.echo(f"{recipe} is idle; its data are known-good {run.head.version}")
+
+
+@canonical.command()
+@_recipe
+@click.argument("version", default="")
+@_host
+@_yes
+def promote(recipe: str, version: str, host: str | None, yes: bool) -> None:
+    """Make a release that a stored green cold run has proven known-good: VERSION, or the newest."""
+    if not yes:
+        click.confirm(f"Bring the canonical of {recipe} to {version or 'the newest release'}, on its data?", abort=True)
+    with _run("promote", recipe, host) as run:
+        said = lifecycle.promote_release(run, names.git_ref(version) if version else "")
+    click.echo(f"{recipe}: {said}")
+
+
+@canonical.command()
+@_recipe
+@_host
+@_yes
+def rollback(recipe: str, host: str | None, yes: bool) -> None:
+    """Go back to the known-good before this one, version and data; this one is kept in its place."""
+    if not yes:
+        click.confirm(f"Put the data of {recipe} back to those of the known-good before this one?", abort=True)
+    with _run("rollback", recipe, host) as run:
+        before = operator.known(run).known_good
+        record = lifecycle.roll_back(run)
+    click.echo(f"known-good of {recipe} is {record.version} again (was {before}); canonical idle, its data proven")
+
+
+@canonical.command()
+@_recipe
+@_host
+@_yes
+def retire(recipe: str, host: str | None, yes: bool) -> None:
+    """Remove a canonical for good: record, snapshots, volumes, secrets, env file. RECIPE need not be enrolled."""
+    name = names.recipe_name(recipe)
+    if not yes:
+        click.confirm(
+            f"Remove the canonical of {name} with all its data and snapshots? There is no way back", abort=True
+        )
+    stream = Stream()
+    stream.attach(console_sink(verbose=False))
+    with operator_session(settings_for(host), "canonical retire", stream) as session:
+        volumes = lifecycle.retire(session, name)
+    click.echo(f"{name} has no canonical any more; gone with it: {', '.join(volumes) or 'no volume'}")

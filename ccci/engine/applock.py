@@ -47,6 +47,20 @@ class AppLock:
             hint="wait for that run, or stop it: its lock goes with it",
         )
 
+    def take_within(self, wait: float, waiting: Callable[[str], None]) -> None:
+        """Take the lock, or say who holds it and wait up to so many seconds for that.
+
+        Raises:
+            Locked: another run holds it still.
+        """
+        try:
+            self.take()
+        except Locked as error:
+            if not wait:
+                raise
+            waiting(error.what)
+            self.take(wait=wait)
+
     def retake(self) -> None:
         """Take the lock again after the connection was lost.
 

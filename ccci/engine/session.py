@@ -255,14 +255,18 @@ class Session:
         self.audit.step = ""
         self.send(StepEnded(result, error))
 
-    def lock(self, app: App) -> None:
+    def lock(self, app: App, *, wait: float = 0.0) -> None:
         """Take an app's lock for this run and keep it, also over a lost connection.
+
+        Args:
+            app: the app.
+            wait: seconds to wait for another run that holds it.
 
         Raises:
             Locked: another run holds it; the message says who, since when.
         """
         lock = AppLock(self.connector, app, self.run_id, self.holder(), lambda text: self.say(text, keep=True))
-        lock.take()
+        lock.take_within(wait, self.waiting)
         self.locks[app.domain] = lock
         self.connector.reconnected.append(lock.retake)
 

@@ -62,6 +62,15 @@ class Manifest:
 
 
 @attrs.frozen
+class Generation:
+    """A known-good that was replaced and is kept, so that an operator can go back to it: version, commit, digest."""
+
+    version: str
+    commit: str
+    snapshot: str
+
+
+@attrs.frozen
 class CanonicalRecord:
     """canonical.json: known-good, and what the canonical is doing now.
 
@@ -76,6 +85,7 @@ class CanonicalRecord:
         secrets: names of the swarm secrets that belong to known-good.
         updated: UTC time of the last change of this file, ISO 8601.
         run: id of the run that made it dirty, empty otherwise.
+        previous: the known-good before this one; None if there was none.
     """
 
     SCHEMA: ClassVar[str] = "ccci.canonical/1"
@@ -89,14 +99,20 @@ class CanonicalRecord:
     secrets: list[str]
     updated: str
     run: str = ""
+    previous: Generation | None = None
+
+    @property
+    def generation(self) -> Generation:
+        """This known-good, as the next one remembers it."""
+        return Generation(self.version, self.commit, self.snapshot)
 
 
-def fits(manifest: Manifest | None, record: CanonicalRecord) -> bool:
-    """Return whether a snapshot is the one that a record names: the same data, of the same release."""
+def fits(manifest: Manifest | None, named: CanonicalRecord | Generation) -> bool:
+    """Return whether a snapshot is the one that is named: the same data, of the same release."""
     if manifest is None:
         return False
-    named = record.snapshot, record.version, record.commit
-    return (manifest.digest, manifest.version, manifest.commit) == named
+    wanted = named.snapshot, named.version, named.commit
+    return (manifest.digest, manifest.version, manifest.commit) == wanted
 
 
 @attrs.frozen

@@ -117,11 +117,13 @@ def take_down(app: App) -> None:
 
 
 def canonical_env(run: Run, app: App, release: Release) -> Mapping[str, str]:
-    """Return the canonical's env file, or the one that a new app would get if it has none."""
+    """Return the canonical's env file with what is new in a release's sample; of a new one, what it will be."""
+    files = files_of(run, app, release)
     text = run.session.read(File, path=app.env_file)
     if text is None:
-        return app_env(files_of(run, app, release), app, release, run.recipe.meta.env_with(run.dep_domains))
-    return envfile.parse(text, where=str(app.env_file))
+        return app_env(files, app, release, run.recipe.meta.env_with(run.dep_domains))
+    own = envfile.parse(text, where=str(app.env_file))
+    return {**sample_env(files), **own, "TYPE": f"{app.recipe}:{release.version}"}
 
 
 def bring_up(run: Run, app: App, release: Release, env: Mapping[str, str]) -> None:

@@ -50,14 +50,19 @@ def app_locked(canonical: Canonical, run: Run) -> Iterator[App]:
 
 
 @contextmanager
-def recovered(app: App, run: Run) -> Iterator[App]:
+def recovered(app: App, run: Run, *, wait: float = 0.0) -> Iterator[App]:
     """Hold a canonical's lock; what a dead run left is recovered first, and the run sees what is there then.
+
+    Args:
+        app: the canonical's app.
+        run: the run.
+        wait: seconds to wait for another run that holds it.
 
     Raises:
         Locked: another run holds it.
     """
     session = run.session
-    session.lock(app)
+    session.lock(app, wait=wait)
     try:
         if found := recover_canonical(app):
             session.say(found, keep=True)

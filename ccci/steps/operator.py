@@ -115,7 +115,7 @@ def seed(run: Run) -> CanonicalRecord:
     with recovered(app_of(run.session, run.recipe.name), run) as app:
         record, manifest = known(run).record, known(run).manifest
         keys = {volume.volume: key for key, volume in manifest.volumes.items()}
-        _refuse_deployed(run.session, app)
+        refuse_deployed(run.session, app)
         # no journal and not dirty: an interrupted seed must not end in a restore of what it replaces
         return commit_known_good(app, Release(record.commit, record.version, released=True), keys)
 
@@ -124,7 +124,7 @@ def restore(run: Run) -> None:
     """Throw the canonical's data away and put known-good back."""
     with recovered(app_of(run.session, run.recipe.name), run) as app:
         canonical = known(run)
-        _refuse_deployed(run.session, app)
+        refuse_deployed(run.session, app)
         write_record(run.session, app, changed(canonical.record, Status.DIRTY, run=run.id))
         remove_strangers(app, canonical)
         restore_known_good(app, canonical)
@@ -141,7 +141,7 @@ def verify(run: Run) -> list[str]:
     """
     with recovered(app_of(run.session, run.recipe.name), run) as app:
         canonical = known(run)
-        _refuse_deployed(run.session, app)
+        refuse_deployed(run.session, app)
         return _verified(app, canonical)
 
 
@@ -163,6 +163,11 @@ def _verified(app: App, canonical: Canonical) -> list[str]:
     return [f"{manifest.volumes[k].volume}  sha256:{manifest.volumes[k].digest}" for k in keys]
 
 
-def _refuse_deployed(session: Session, app: App) -> None:
+def refuse_deployed(session: Session, app: App) -> None:
+    """Refuse an app that is deployed: its data move.
+
+    Raises:
+        NotIdle: it is.
+    """
     if session.read(StackLeftovers, stack=app.stack).running:
         raise NotIdle(f"{app.domain} is deployed", hint=f"first `ccci canonical undeploy {app.recipe}`")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 import attrs
@@ -10,25 +11,26 @@ import attrs
 from ccci.engine.run import Run
 from ccci.engine.session import Session, current, utc_now
 from ccci.engine.steps import cleaned_up, step
-from ccci.errors import SnapshotBroken
+from ccci.errors import SnapshotBroken, UsageError
 from ccci.facts.docker import StackLeftovers
-from ccci.facts.warm import ChangedSince
+from ccci.facts.warm import ChangedSince, Folder
 from ccci.model import codec
 from ccci.model.app import App
-from ccci.model.canonical import CanonicalRecord, Manifest, Status, VolumeRecord
+from ccci.model.canonical import CanonicalRecord, Generation, Manifest, Status, VolumeRecord
 from ccci.model.deployment import app_env
 from ccci.model.envfile import render
 from ccci.model.run import KnownGoodChange, Release
 from ccci.operations.record import file_written, marked, moved, secrets_removed, swapped_in
 from ccci.operations.volume import snapshot_volumes
-from ccci.steps.app import bring_up, canonical_env, health_gate, take_down
+from ccci.steps.app import bring_up, canonical_env, files_of, health_gate, take_down
 from ccci.steps.dependencies import dependencies
 from ccci.steps.guards import check_idle, recovered
 from ccci.steps.providers import providers_held
-from ccci.steps.recover import app_of, drop_scratch, recover_canonical, settle_snapshot
+from ccci.steps.recover import HALF_SWAPPED, app_of, drop_scratch, recover_canonical, settle_snapshot
 from ccci.steps.registry import (
     clear_journal,
     proof_mark,
+    read_record,
     record_path,
     snapshot_path,
     volume_folders,
@@ -45,23 +47,56 @@ def promote(run: Run) -> None:
     down and snapshotted; only then are snapshot and record swapped in. Any failure before that leaves
     the old known-good, and the run is red.
 
-    Adds one sentence to the run's summary.
+    A canonical that another run holds is waited for. Adds one sentence to the run's summary.
+
+    Raises:
+        Locked: that run does not end.
+        NotIdle: an operator has the canonical in use; the head's own stages are green all the same.
     """
     if reason := _why_not(run):
         run.summary.append(f"known-good {_unchanged(run)}: {reason}")
         return
-    session, app = run.session, app_of(run.session, run.recipe.name)
-    with stage(run, "promote"), providers_held(run), recovered(app, run):
-        if run.canonical is not None and run.canonical.record.commit == run.head.commit:
-            run.summary.append(f"known-good {_unchanged(run)}: it is this release already")
-            return
-        if reason := _why_not(run):  # another run may have promoted a newer release meanwhile
+    with stage(run, "promote"), _canonical_held(run) as app:
+        # another run may have promoted this release or a newer one meanwhile
+        if reason := _known_already(run) or _why_not(run):
             run.summary.append(f"known-good {_unchanged(run)}: {reason}")
             return
-        if run.canonical is not None:
-            check_idle(session, run.canonical)
-        with dependencies(run, app):
-            run.summary.append(_promote_locked(run, app))
+        run.summary.append(_promote_held(run, app))
+
+
+def promote_by_hand(run: Run) -> str:
+    """Make the run's head known-good for an operator, in the same way; returns a sentence that says so.
+
+    Raises:
+        UsageError: it is no release, or not newer than known-good.
+        NotIdle: the canonical is in use.
+    """
+    with _canonical_held(run) as app:
+        if reason := _known_already(run) or _why_not(run):
+            hint = (
+                f"`ccci canonical rollback {app.recipe}` goes back to the known-good before" if run.canonical else None
+            )
+            raise UsageError(f"known-good of {app.recipe} is {_unchanged(run)}: {reason}", hint=hint)
+        return _promote_held(run, app)
+
+
+@contextmanager
+def _canonical_held(run: Run) -> Iterator[App]:
+    session, app = run.session, app_of(run.session, run.recipe.name)
+    with providers_held(run), recovered(app, run, wait=session.settings.provider_wait):
+        yield app
+
+
+def _promote_held(run: Run, app: App) -> str:
+    if run.canonical is not None:
+        check_idle(run.session, run.canonical)
+    with dependencies(run, app):
+        return _promote_locked(run, app)
+
+
+def _known_already(run: Run) -> str:
+    known = run.canonical
+    return "it is this release already" if known is not None and known.record.commit == run.head.commit else ""
 
 
 def _why_not(run: Run) -> str:
@@ -89,8 +124,7 @@ def _promote_locked(run: Run, app: App) -> str:
         before=before.known_good if before else "", digest_before=before.record.snapshot if before else ""
     )
     run.expected_deploys += 1
-    write_journal(session, app, forked=False, promoting=True)
-    try:
+    with known_good_moving(run, app):
         with cleaned_up(lambda: drop_scratch(session.run_id, app.recipe)):
             start_promotion(app, run)
             deployment = session.deployments[app.domain]
@@ -101,23 +135,29 @@ def _promote_locked(run: Run, app: App) -> str:
         record = commit_known_good(app, run.head, keys)
         env = deployment.place.env
         session.perform(file_written, app.env_file, text=render(dict(env)), mode="0600", fence=session.fence(app))
-    except BaseException:
-        _undo(run, app)
-        raise
-    clear_journal(session, app)
     run.known_good = attrs.evolve(run.known_good, after=record.version, digest_after=record.snapshot)
     was = f"was {before.known_good}" if before else "seeded"
     return f"known-good is now {record.version} ({was}); canonical idle, volume retained"
 
 
-def _undo(run: Run, app: App) -> None:
-    """Bring the canonical back to where it was; the promotion's own error stays the first."""
+@contextmanager
+def known_good_moving(run: Run, app: App) -> Iterator[None]:
+    """Around whatever moves known-good: a journal while it lasts, and the way back if it fails.
+
+    The error of what failed stays the first; one of the way back is a note.
+    """
     session = run.session
-    with session.shielded():
-        try:
-            recover_canonical(app)
-        except Exception as error:  # noqa: BLE001  (the cause is already on its way)
-            session.say(f"clean-up failed: {error}", keep=True)
+    write_journal(session, app, forked=False, promoting=True)
+    try:
+        yield
+    except BaseException:
+        with session.shielded():
+            try:
+                recover_canonical(app)
+            except Exception as error:  # noqa: BLE001  (the cause is already on its way)
+                session.say(f"clean-up failed: {error}", keep=True)
+        raise
+    clear_journal(session, app)
 
 
 @step("bringing canonical {0.domain} up at the new release")
@@ -128,8 +168,8 @@ def start_promotion(app: App, run: Run) -> None:
         write_record(session, app, attrs.evolve(known.record, status=Status.DIRTY, run=session.run_id))
         env = canonical_env(run, app, run.head)
     else:
-        env = app_env(run.files[run.head.commit], app, run.head, run.recipe.meta.env_with(run.dep_domains))
-    bring_up(run, app, run.head, {**env, "TYPE": f"{app.recipe}:{run.head.version}"})
+        env = app_env(files_of(run, app, run.head), app, run.head, run.recipe.meta.env_with(run.dep_domains))
+    bring_up(run, app, run.head, env)
 
 
 @step("taking the snapshot of {0.domain}")
@@ -137,7 +177,8 @@ def commit_known_good(app: App, release: Release, keys: Mapping[str, str]) -> Ca
     """Snapshot the undeployed canonical and make that known-good: the one place where it moves.
 
     Order of writes: new snapshot complete and read back; renamed into place, the old one beside it;
-    canonical.json renamed into place: from here on the new known-good counts; the old snapshot goes.
+    canonical.json renamed into place: from here on the new known-good counts; the old snapshot becomes
+    the one generation that is kept, in place of the one before it.
 
     Args:
         app: the canonical's app, undeployed and locked.
@@ -148,14 +189,11 @@ def commit_known_good(app: App, release: Release, keys: Mapping[str, str]) -> Ca
         SnapshotBroken: an archive does not read back as what was written, or the data changed meanwhile.
     """
     session = current()
-    new, fence = snapshot_path(app).with_name("snapshot.new"), session.fence(app)
-    mark = proof_mark(app).with_suffix(".new")
-    session.perform(marked, mark, fence=fence)
-    records = take_snapshot(session, app, canonical_volumes(session, app, keys), new)
-    manifest = Manifest(Manifest.SCHEMA, app.recipe, release.version, release.commit, utc_now(), records)
-    if changed := session.read(ChangedSince, folders=list(volume_folders(session, manifest).values()), mark=mark):
-        raise SnapshotBroken(f"{changed[0]} changed while {app.domain} was snapshotted")
-    session.perform(file_written, new / "manifest.json", text=codec.dump(manifest), fence=fence)
+    there = session.read(Folder, path=app.home)
+    if not HALF_SWAPPED.isdisjoint(there):
+        settle_snapshot(app)  # this step is repeated after a lost connection: what is to be kept is put away first
+    new, mark = snapshot_path(app).with_name("snapshot.new"), proof_mark(app).with_suffix(".new")
+    manifest, fence = _snapshotted(session, app, release, keys), session.fence(app)
     record = CanonicalRecord(
         schema=CanonicalRecord.SCHEMA,
         recipe=app.recipe,
@@ -166,12 +204,34 @@ def commit_known_good(app: App, release: Release, keys: Mapping[str, str]) -> Ca
         snapshot=manifest.digest,
         secrets=list(session.read(StackLeftovers, stack=app.stack).secrets),
         updated=utc_now(),
+        previous=_before(session, app, Generation(release.version, release.commit, manifest.digest)),
     )
     session.perform(swapped_in, new, at=snapshot_path(app), fence=fence)
     session.perform(file_written, record_path(app), text=codec.dump(record), fence=fence)
     session.perform(moved, mark, to=proof_mark(app), fence=fence)
     settle_snapshot(app)
     return record
+
+
+def _snapshotted(session: Session, app: App, release: Release, keys: Mapping[str, str]) -> Manifest:
+    """Write a whole new snapshot beside the one that counts, and the mark of its time beside the one that counts."""
+    new, fence = snapshot_path(app).with_name("snapshot.new"), session.fence(app)
+    mark = proof_mark(app).with_suffix(".new")
+    session.perform(marked, mark, fence=fence)
+    records = take_snapshot(session, app, canonical_volumes(session, app, keys), new)
+    manifest = Manifest(Manifest.SCHEMA, app.recipe, release.version, release.commit, utc_now(), records)
+    if changed := session.read(ChangedSince, folders=list(volume_folders(session, manifest).values()), mark=mark):
+        raise SnapshotBroken(f"{changed[0]} changed while {app.domain} was snapshotted")
+    session.perform(file_written, new / "manifest.json", text=codec.dump(manifest), fence=fence)
+    return manifest
+
+
+def _before(session: Session, app: App, now: Generation) -> Generation | None:
+    """Return the known-good that a new one replaces; if it is the same one, the known-good before that."""
+    record = read_record(session, app)
+    if record is None or record.generation == now:
+        return record.previous if record else None
+    return record.generation
 
 
 def canonical_volumes(session: Session, app: App, keys: Mapping[str, str]) -> dict[str, str]:

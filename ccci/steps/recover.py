@@ -10,11 +10,12 @@ from ccci.engine.session import Session, current
 from ccci.engine.steps import cleaned_up, step
 from ccci.errors import CcciError, InfrastructureError, Locked, SnapshotBroken
 from ccci.facts.docker import StackLeftovers, Volumes
-from ccci.facts.warm import ColdApps, Folder, Lock
+from ccci.facts.warm import ColdApps, File, Folder, Lock
+from ccci.model import envfile
 from ccci.model.app import App, canonical_app
 from ccci.model.canonical import Canonical, Journal, Status, fits
 from ccci.operations.recipe import no_worktrees
-from ccci.operations.record import moved, removed, secrets_removed, swapped_in
+from ccci.operations.record import file_written, moved, removed, secrets_removed, swapped_in
 from ccci.operations.volume import remove_volumes, restore_volumes
 from ccci.steps.app import take_down
 from ccci.steps.registry import (
@@ -22,9 +23,13 @@ from ccci.steps.registry import (
     clear_journal,
     digest_now,
     find_canonical,
+    previous_path,
+    proof_mark,
     read_journal,
     read_manifest,
     read_record,
+    record_path,
+    snapshot_path,
     snapshot_places,
     untouched,
     write_record,
@@ -124,10 +129,12 @@ def recover_canonical(app: App) -> str:
         drop_scratch(dead, app.recipe)
     canonical = find_canonical(session, app.recipe)
     if canonical is None:
-        forget(app)
+        forget_canonical(app)
         return f"run {dead} died before {app.recipe} had a known-good: what it left was removed"
     remove_strangers(app, canonical)
     how = _back_to_known_good(app, canonical, journal)
+    if journal is not None and journal.promoting:
+        retype(app, canonical.known_good)
     mark_idle(app, canonical)
     who = journal.who if journal else f"run {dead or '?'}"
     return f"{who} was interrupted; {app.domain} is back at known-good {canonical.known_good} ({how})"
@@ -140,9 +147,22 @@ def _back_to_known_good(app: App, canonical: Canonical, journal: Journal | None)
     return prove(app, canonical, cheaply=True)
 
 
+@step("writing {1} into the env file of {0.domain}")
+def retype(app: App, version: str) -> None:
+    """Let the env file say which version the app has; its other lines stay."""
+    session = current()
+    text = session.read(File, path=app.env_file)
+    if text is not None:
+        whole = envfile.retyped(text, f"{app.recipe}:{version}")
+        session.perform(file_written, app.env_file, text=whole, mode="0600", fence=session.fence(app))
+
+
 @step("looking at the snapshots of {0.domain}")
 def settle_snapshot(app: App) -> None:
-    """Undo the middle of an interrupted promotion: the snapshot that the record names is put in place."""
+    """Undo the middle of an interrupted promotion: the snapshot that the record names is put in place.
+
+    The one that the record names as the one before it is put where that is kept.
+    """
     session = current()
     at, old, back = snapshot_places(app)
     record, have = read_record(session, app), read_manifest(session, at)
@@ -156,6 +176,9 @@ def settle_snapshot(app: App) -> None:
         if found[0] != back:  # swapping in removes what lies at `old`
             session.perform(moved, old, to=back, fence=session.fence(app))
         session.perform(swapped_in, back, at=at, fence=session.fence(app))
+    elif record is not None and record.previous is not None and fits(read_manifest(session, old), record.previous):
+        session.perform(removed, previous_path(app), fence=session.fence(app))
+        session.perform(moved, old, to=previous_path(app), fence=session.fence(app))
     session.perform(removed, old, back, at.with_name("snapshot.new"), fence=session.fence(app))
 
 
@@ -182,6 +205,20 @@ def forget(app: App) -> None:
     if rest:
         raise InfrastructureError(f"{app.domain} left behind: {', '.join(rest)}")
     session.perform(removed, app.env_file, app.journal)
+
+
+def forget_canonical(app: App) -> None:
+    """Remove all of an undeployed canonical; its lock stays, since this run still holds it.
+
+    Raises:
+        InfrastructureError: something is still there afterwards; the journal stays too, so that it is tried again.
+    """
+    session, fence = current(), current().fence(app)
+    session.perform(removed, record_path(app), fence=fence)
+    mark = proof_mark(app)
+    folders = [*snapshot_places(app), snapshot_path(app).with_name("snapshot.new"), previous_path(app)]
+    session.perform(removed, *folders, mark, mark.with_suffix(".new"), fence=fence)
+    forget(app)
 
 
 def tear_down(app: App, run_id: str) -> None:

@@ -33,6 +33,11 @@ def snapshot_places(app: App) -> tuple[PurePosixPath, PurePosixPath, PurePosixPa
     return at, at.with_name("snapshot.ccci-old"), at.with_name("snapshot.back")
 
 
+def previous_path(app: App) -> PurePosixPath:
+    """Return where the snapshot of the known-good before this one lies."""
+    return app.home / "previous"
+
+
 def proof_mark(app: App) -> PurePosixPath:
     """Return the mark whose mtime is the instant for which the data were last proven."""
     return app.home / "proven"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 SWAPPED = "grep -qsF '{0}' snapshot/manifest.json"
 SAID = {"brought-up": "bringing canonical ", "gated": "waiting until warm-", "undeployed": "undeploying warm-"}
 SEEN = {
+    "announced": "[ -e journal.json ]",
     "archived": f"[ -s snapshot.new/content.tar.zst ] || {SWAPPED}",
     "described": f"[ -e snapshot.new/manifest.json ] || {SWAPPED}",
     "swapped": SWAPPED,
     "recorded": "grep -qsF '{0}' canonical.json",
+    "proven": "grep -qsF '{0}' canonical.json && [ ! -e proven.new ]",
+    "put-away": "grep -qsF '{0}' canonical.json && [ ! -e proven.new ] && [ ! -e snapshot.ccci-old ]",
+    "typed": "grep -qsF '{0}' /root/.abra/servers/default/warm-{1}.*.env",
 }
+FROM_THE_RECORD_ON = ("recorded", "proven", "put-away", "typed")
 POINTS = [*SAID, *SEEN]
 
 
@@ -61,7 +67,7 @@ def kill_at(recipe: LabRecipe, point: str, version: str) -> None:
         run.wait_for(SAID[point], 120)
         kill_hard(run)
         return
-    with frozen_when(recipe, SEEN[point].format(version)) as wait:
+    with frozen_when(recipe, SEEN[point].format(version, recipe.name)) as wait:
         run = recipe.start(*words)
         wait()
         kill_hard(run)
@@ -81,6 +87,25 @@ def assert_whole(recipe: LabRecipe, *versions: str) -> None:
         assert digest_of(recipe, volume["volume"]) == volume["digest"]
     left = recipe.host.sh(f"ls {recipe.home} | grep -E 'snapshot.|journal' || true")
     assert not left, left
+    assert type_of(recipe) == f"{recipe.name}:{record['version']}"
+    assert_before(recipe)
+
+
+def type_of(recipe: LabRecipe) -> str:
+    """Return what the canonical's env file says that it is."""
+    return recipe.host.sh(f"sed -n 's/^TYPE=//p' /root/.abra/servers/default/{recipe.domain}.env")
+
+
+def assert_before(recipe: LabRecipe) -> None:
+    """Check that the known-good before this one is kept, if there was one: archives that give the digests it names."""
+    before = recipe.record()["previous"]
+    if before is None:
+        return
+    manifest = json.loads(recipe.host.sh(f"cat {recipe.home}/previous/manifest.json"))
+    assert (manifest["version"], manifest["commit"]) == (before["version"], before["commit"])
+    for key, volume in manifest["volumes"].items():
+        text = f"zstd -qdc {recipe.home}/previous/{key}.tar.zst | sha256sum | cut -c1-64"
+        assert recipe.host.sh(text) == volume["digest"]
 
 
 def assert_usable(recipe: LabRecipe) -> None:
@@ -102,17 +127,18 @@ def release(recipe: LabRecipe, number: int) -> str:
     return version
 
 
-@pytest.mark.parametrize("point", mostly_chaos(POINTS, ["described", "swapped"]))
+@pytest.mark.parametrize("point", mostly_chaos(POINTS, ["swapped", "proven"]))
 def test_killed_promotion(moving: LabRecipe, point: str) -> None:
     """A run killed at this point of a promotion leaves old or new known-good whole, and the next one ends the job."""
     old = moving.record()["version"]
     new = release(moving, 20 + POINTS.index(point))
     kill_at(moving, point, new)
-    assert_whole(moving, *([new] if point == "recorded" else [old, new]))
+    assert_whole(moving, *([new] if point in FROM_THE_RECORD_ON else [old, new]))
     assert_usable(moving)
     summary = cold(moving)
     assert f"known-good is now {new}" in summary or f"known-good UNCHANGED ({new})" in summary, summary
     assert_whole(moving, new)
+    assert moving.record()["previous"]["version"] == old
 
 
 @pytest.mark.parametrize("point", mostly_chaos(["brought-up", "described", "swapped", "recorded"], ["swapped"]))
