@@ -19,7 +19,7 @@ from ccci.errors import CcciError  # noqa: E402
 class _Group(click.Group):
     """Verbs are imported when they are called, so that `ccci --help` is quick."""
 
-    _LAZY = ("play", "run", "bridge", "canonical", "alerts", "realm", "host", "status", "log", "doctor")
+    _LAZY = ("play", "run", "bridge", "canonical", "alerts", "realm", "host", "report", "status", "log", "doctor")
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:

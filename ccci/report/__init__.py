@@ -1,0 +1,1 @@
+"""A static report of hosts and their runs: pages, a feed, badges."""
