@@ -18,14 +18,12 @@ from ccci.facts.warm import File, Folder, Lock
 from ccci.model import codec
 from ccci.model.alert import Alert
 from ccci.model.enrolment import providers_in
+from ccci.model.night import KEPT, newest_nights
 from ccci.model.provider import ProviderRecord
 from ccci.model.run import RunResult
 from ccci.steps.keeping import read_last_good
 from ccci.steps.operator import Glance, list_canonicals
 from ccci.steps.relay import waiting
-
-NIGHTS = paths.WARM / "nights"
-NIGHTS_SHOWN = 30
 
 
 @attrs.frozen
@@ -119,11 +117,11 @@ def _alerts(session: Session, found: HostFindings) -> None:
 
 
 def _nights(session: Session, found: HostFindings) -> None:
-    names = [name for name in session.read(Folder, path=NIGHTS) if name.endswith(".json")]
-    for name in sorted(names, reverse=True)[:NIGHTS_SHOWN]:
-        night = _night(session.read(File, path=NIGHTS / name) or "")
+    there = session.read(Folder, path=paths.NIGHTS)
+    for name in newest_nights(there)[0]:
+        night = _night(session.read(File, path=paths.NIGHTS / name) or "")
         if night is None:
-            found.faults.append(f"{NIGHTS / name} is no result of a night")
+            found.faults.append(f"{paths.NIGHTS / name} is no result of a night")
         else:
             found.nights.append(night)
 
@@ -164,7 +162,7 @@ def read_here(folder: Path, *, newest: int) -> HostFindings:
     places = sorted((path for path in folder.glob("*/result.json") if path.is_file()), reverse=True)[:newest]
     texts = {path.parent.name: path.read_text("utf-8", errors="replace") for path in places}
     found.results, found.faults = _results(texts)
-    nights = sorted((path for path in folder.glob("*/nightly.json") if path.is_file()), reverse=True)[:NIGHTS_SHOWN]
+    nights = sorted((path for path in folder.glob("*/nightly.json") if path.is_file()), reverse=True)[:KEPT]
     read = [_night(path.read_text("utf-8", errors="replace")) for path in nights]
     found.nights = [night for night in read if night is not None]
     return found

@@ -75,7 +75,7 @@ class Told(Session):
         return self.printed
 
     @override
-    def lock(self, app: Any) -> None:
+    def lock(self, app: Any, *, wait: float = 0.0) -> None:
         """Remember it."""
         self.did.append(("lock", (app.domain,), {}))
 
