@@ -33,7 +33,8 @@ from ccci.steps.registry import (
     write_record,
 )
 
-NO_RECIPES = ("cold", "runs", "scratch", "alerts", "nights")  # folders beside those of the canonicals
+# what lies beside the folders of the canonicals
+NO_RECIPES = ("cold", "runs", "scratch", "alerts", "nights", "audit.log", "audit.log.1")
 
 
 @attrs.frozen
