@@ -32,6 +32,7 @@ HOME_VARIABLE = "CCCI_TEST_HOME"  # what the session's own CCCI_HOME is, for the
 BORROWED_VARIABLE = "CCCI_TEST_LAB"  # the name of a running lab to use and to leave alone, for development
 FIGURE = "figure"  # the property of a test's report that the end of the session repeats
 LAB_TESTS = Path(__file__).parent / "lab"
+FAKE_TESTS = Path(__file__).parent / "fake"
 
 
 # xdist's worker waits for work from a thread that began before the patch, which gevent's hub cannot see:
@@ -90,10 +91,12 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in tests/lab."""
+    """Mark what lies in tests/lab, and what breaks runs at every point on fake hosts."""
     for item in items:
         if LAB_TESTS in item.path.parents:
             item.add_marker("lab")
+        if FAKE_TESTS in item.path.parents:
+            item.add_marker("chaos")
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ def wipe(app: App) -> None:
 
 @step("removing every trace of {0.domain}")
 def forget(app: App) -> None:
-    """Remove all of an app that is undeployed: volumes, secrets, configs, env file, its folder.
+    """Remove all of an app that is undeployed: volumes, secrets, configs, env file; its journal stays.
 
     Raises:
         InfrastructureError: something is still there afterwards.
@@ -204,7 +204,7 @@ def forget(app: App) -> None:
     rest = left.running + left.volumes + left.secrets + left.configs
     if rest:
         raise InfrastructureError(f"{app.domain} left behind: {', '.join(rest)}")
-    session.perform(removed, app.env_file, app.journal)
+    session.perform(removed, app.env_file)
 
 
 def forget_canonical(app: App) -> None:
@@ -219,6 +219,7 @@ def forget_canonical(app: App) -> None:
     folders = [*snapshot_places(app), snapshot_path(app).with_name("snapshot.new"), previous_path(app)]
     session.perform(removed, *folders, mark, mark.with_suffix(".new"), fence=fence)
     forget(app)
+    session.perform(removed, app.journal, fence=fence)
 
 
 def tear_down(app: App, run_id: str) -> None:
