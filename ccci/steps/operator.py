@@ -34,7 +34,8 @@ from ccci.steps.registry import (
 )
 
 # what lies beside the folders of the canonicals
-NO_RECIPES = ("cold", "runs", "scratch", "alerts", "nights", "audit.log", "audit.log.1")
+AUDIT_FILES = tuple(f"{paths.AUDIT.name}{end}" for end in ("", ".1", ".lock"))
+NO_RECIPES = ("cold", "runs", "scratch", "alerts", "nights", *AUDIT_FILES)
 
 
 @attrs.frozen
