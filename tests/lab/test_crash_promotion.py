@@ -39,7 +39,8 @@ def enrolled(lab: LabHost) -> LabRecipe:
     recipe = LabRecipe(lab, f"z{uuid.uuid4().hex[:3]}")
     recipe.enrol()
     meta = recipe.enrolments / recipe.name / "recipe_meta.toml"
-    meta.write_text('stages = ["install"]\n' + meta.read_text("utf-8"), "utf-8")
+    lines = [line for line in meta.read_text("utf-8").splitlines() if not line.startswith("stages = ")]
+    meta.write_text("\n".join(['stages = ["install"]', *lines, ""]), "utf-8")
     return recipe
 
 
