@@ -17,7 +17,7 @@ from ccci.facts.warm import ChangedSince, Folder
 from ccci.model import codec
 from ccci.model.app import App
 from ccci.model.canonical import CanonicalRecord, Generation, Manifest, Status, VolumeRecord
-from ccci.model.deployment import app_env
+from ccci.model.deployment import Deployment, app_env
 from ccci.model.envfile import render
 from ccci.model.run import KnownGoodChange, Release
 from ccci.operations.record import file_written, marked, moved, secrets_removed, swapped_in
@@ -132,12 +132,19 @@ def _promote_locked(run: Run, app: App) -> str:
             take_down(app)
         session.perform(secrets_removed, sorted(run.given_secrets), fence=session.fence(app))
         keys = {name: key for key, name in deployment.volumes.items()}
+        if before is None:  # until there is a known-good, recovery removes the file with everything else
+            _write_env(app, deployment)
         record = commit_known_good(app, run.head, keys)
-        env = deployment.place.env
-        session.perform(file_written, app.env_file, text=render(dict(env)), mode="0600", fence=session.fence(app))
+        _write_env(app, deployment)
     run.known_good = attrs.evolve(run.known_good, after=record.version, digest_after=record.snapshot)
     was = f"was {before.known_good}" if before else "seeded"
     return f"known-good is now {record.version} ({was}); canonical idle, volume retained"
+
+
+def _write_env(app: App, deployment: Deployment) -> None:
+    """Write down, where abra looks too, the env file that the canonical was deployed with."""
+    session, text = current(), render(dict(deployment.place.env))
+    session.perform(file_written, app.env_file, text=text, mode="0600", fence=session.fence(app))
 
 
 @contextmanager
