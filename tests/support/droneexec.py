@@ -1,6 +1,6 @@
 """Executes `.drone.yml` as Drone's exec runner does: a clean checkout, a shell a step, Drone's variables and no others.
 
-What it does was read off the real runner by hand (docs/bridge.md): also that a cancelled build's shell is killed
+What it does is what the source of the real runner says: also that a cancelled build's shell is killed
 outright, that nobody waits for what it started, and that the workspace is removed at once.
 """
 
