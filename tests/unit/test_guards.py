@@ -297,7 +297,9 @@ class Lines(HostFact[list[str]]):
         return lines
 
 
-@pytest.mark.parametrize("output", [[], ["x"], ["x", "ccci:exit:1"], ["bad", "ccci:exit:0"], ["ccci:exit:"]])
+@pytest.mark.parametrize(
+    "output", [[], ["x"], ["0"], ["x", "", "0"], ["x", "ccci:exit:1"], ["bad", "ccci:exit:0"], ["ccci:exit:"]]
+)
 def test_what_cannot_be_read_is_never_nothing(output: list[str]) -> None:
     """An answer that is cut short, a failing command and an unknown form raise; a fact has no default."""
     with pytest.raises(StateUnreadable):
