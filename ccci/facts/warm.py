@@ -23,8 +23,10 @@ class File(HostFact["str | None"]):
     @override
     def command(self, path: PurePosixPath) -> StringCommand:
         """Args: path: the file."""
-        there = quote(argv("test", "-e", path))
-        return self.shell(f"if {there}; then echo there; {quote(argv('cat', path))}; else echo absent; fi")
+        there, name = quote(argv("test", "-e", path)), quote(argv(path))
+        # one that goes between the two looks is absent, not unreadable: others may remove it at any time
+        read = f"{{ echo there; cat || exit 1; }} <{name} || {{ {there} && exit 1; echo absent; }}"
+        return self.shell(f"if {there}; then {read}; else echo absent; fi")
 
     @override
     def parse(self, lines: list[str]) -> str | None:

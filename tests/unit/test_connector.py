@@ -119,7 +119,8 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
 
 def _signal(pids: list[int], signum: int) -> None:
     for pid in pids:
-        os.kill(pid, signum)
+        with contextlib.suppress(ProcessLookupError):  # one that ends by itself meanwhile
+            os.kill(pid, signum)
 
 
 @attrs.frozen
