@@ -56,7 +56,7 @@ ONE_WORKER = (
 )
 
 # Those of providers share one lab of theirs, so they go to one worker all together.
-WARM = ("test_alerts.py", "test_keycloak.py", "test_realms.py", "test_services.py", "test_traefik.py")
+WARM = ("test_alerts.py", "test_keycloak.py", "test_realms.py", "test_traefik.py")
 
 
 class OneWorkerFiles(LoadScopeScheduling):
