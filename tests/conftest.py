@@ -107,8 +107,9 @@ def told(record_property: Callable[[str, object], None]) -> Callable[[str], None
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Repeat the figures of all tests."""
-    reports = [r for kind in ("passed", "failed") for r in terminalreporter.stats.get(kind, []) if r.when == "call"]
-    lines = sorted(str(value) for report in reports for name, value in report.user_properties if name == FIGURE)
+    reports = [r for kind in ("passed", "failed", "") for r in terminalreporter.stats.get(kind, [])]
+    figures = [p for report in reports for p in getattr(report, "user_properties", [])]
+    lines = sorted({str(value) for name, value in figures if name == FIGURE})  # a fixture may tell one at its end
     if lines:
         terminalreporter.section("figures")
     for line in lines:
