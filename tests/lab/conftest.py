@@ -12,17 +12,14 @@ import pytest
 
 from ccci.paths import controller_home
 from tests.conftest import BORROWED_VARIABLE, HOME_VARIABLE
-from tests.support.crash import bring_up
+from tests.support.crash import bring_up, own_lab
 from tests.support.host import LabHost
 from tests.support.recipe import LabRecipe
-from tests.support.running import Running, clean_environment, python_program
 from tests.support.seeding import seed
 from tests.support.truth import KnownGood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-UP_TIMEOUT = 900.0  # seconds: the first time on a machine the images are built
 
 
 @pytest.fixture(scope="session")
@@ -45,26 +42,16 @@ def _up(host: LabHost) -> None:
         fcntl.flock(mark, fcntl.LOCK_EX)
         if mark.seek(0, os.SEEK_END):  # somebody has started it while we waited
             return
-        env = clean_environment({"CCCI_HOME": str(host.home)})
-        done = Running(python_program("ccci", "lab", "up", "--name", host.name), env, host.folder, None).finish(
-            UP_TIMEOUT
-        )
-        assert done.code == 0, done.all
+        bring_up(host)
         mark.write("yes")
 
 
 @pytest.fixture(scope="session")
 def warm_lab(tmp_path_factory: pytest.TempPathFactory, lab: LabHost) -> Iterator[LabHost]:
     """A lab for the tests of providers, whose outages all others would feel: one for them all, on one worker."""
-    if BORROWED_VARIABLE in os.environ:
-        yield lab
-        return
-    host = LabHost(f"w-{lab.name}", lab.home, tmp_path_factory.mktemp("warm"))
-    bring_up(host, recipes="custom-html,traefik,keycloak,private-html")
-    yield host
-    host.close()
-    down = python_program("ccci", "lab", "down", "--name", host.name)
-    Running(down, clean_environment({"CCCI_HOME": str(host.home)}), host.folder, None).finish()
+    folder = tmp_path_factory.mktemp("warm")
+    with own_lab(lab, "w", folder, recipes="custom-html,traefik,keycloak,private-html") as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import BORROWED_VARIABLE
-from tests.support.crash import bring_up
+from tests.support.crash import own_lab
 from tests.support.host import LabHost
 from tests.support.provider import PATIENCE, Provider
-from tests.support.running import Running, clean_environment, python_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +25,8 @@ TRACES = "ls /etc/systemd/system /etc/systemd/system/*.wants; ls -d /opt/ccci /e
 @pytest.fixture
 def new_lab(tmp_path_factory: pytest.TempPathFactory, lab: LabHost) -> Iterator[LabHost]:
     """A lab on which nothing was installed yet."""
-    if BORROWED_VARIABLE in os.environ:
-        yield lab
-        return
-    host = LabHost(f"s-{lab.name}", lab.home, tmp_path_factory.mktemp("s"))
-    bring_up(host, recipes="traefik,keycloak")
-    yield host
-    host.close()
-    down = python_program("ccci", "lab", "down", "--name", host.name)
-    Running(down, clean_environment({"CCCI_HOME": str(host.home)}), host.folder, None).finish()
+    with own_lab(lab, "s", tmp_path_factory.mktemp("s"), recipes="traefik,keycloak") as host:
+        yield host
 
 
 def host(provider: Provider, *words: str) -> Done:

@@ -16,12 +16,13 @@ import attrs
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from tests.conftest import BORROWED_VARIABLE
+from tests.support.host import LabHost
 from tests.support.running import Running, clean_environment, python_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.support.host import LabHost
     from tests.support.recipe import LabRecipe
     from tests.support.running import Done
 
@@ -184,3 +185,17 @@ def bring_up(host: LabHost, *, recipes: str = "") -> Done:
     done = run.finish(900)
     assert done.code == 0, done.all
     return done
+
+
+@contextmanager
+def own_lab(lab: LabHost, prefix: str, folder: Path, *, recipes: str) -> Iterator[LabHost]:
+    """Have a lab beside the session's for the length of the block; a lab that was borrowed serves for both."""
+    if BORROWED_VARIABLE in os.environ:
+        yield lab
+        return
+    host = LabHost(f"{prefix}-{lab.name}", lab.home, folder)
+    bring_up(host, recipes=recipes)
+    yield host
+    host.close()
+    down = python_program("ccci", "lab", "down", "--name", host.name)
+    Running(down, clean_environment({"CCCI_HOME": str(host.home)}), host.folder, None).finish()
